@@ -1,0 +1,1 @@
+"""Three deep-learning projects as one DVC pipeline: one package a project, one module a stage."""

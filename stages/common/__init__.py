@@ -1,0 +1,1 @@
+"""What the projects share: parameters, files, progress and the style of the pictures."""

@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 
 @contextmanager
 def atomic(path: Path) -> Iterator[Path]:
@@ -41,6 +43,12 @@ def write_json(path: Path, content: Any) -> None:
     text = json.dumps(_rounded(content), indent=2, sort_keys=True, ensure_ascii=False) + "\n"
     with atomic(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
+
+
+def write_csv(path: Path, table: pd.DataFrame) -> None:
+    """Write a table as CSV, floats with six significant digits: the same bytes again."""
+    with atomic(path) as temporary:
+        table.to_csv(temporary, index=False, float_format="%.6g", lineterminator="\n")
 
 
 def _rounded(content: Any) -> Any:

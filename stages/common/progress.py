@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import TypeVar
 
 from tqdm import tqdm
@@ -12,33 +12,42 @@ QUIET_SECONDS = 10.0  # between two lines, where there is no terminal
 
 
 def progress(
-    items: Iterable[ItemT], total: int, label: str, unit: str = "batch", step: int = 1
+    items: Iterable[ItemT],
+    total: int,
+    label: str,
+    unit: str = "batch",
+    start: int = 0,
+    size: Callable[[ItemT], int] = lambda item: 1,
 ) -> Iterator[ItemT]:
-    """Yield `items` and report on stderr; each item counts for `step` of `total` units."""
+    """Yield `items`, reporting on stderr how many of `total` units are done.
+
+    `start` units were done before; each item counts for `size(item)` units.
+    """
     if sys.stderr.isatty():
-        with tqdm(total=total, desc=label, unit=unit, leave=False) as bar:
+        scale = unit == "B"
+        with tqdm(
+            total=total, initial=start, desc=label, unit=unit, unit_scale=scale, leave=False
+        ) as bar:
             for item in items:
                 yield item
-                bar.update(step)
+                bar.update(size(item))
         return
-    start = last = time.monotonic()
-    done = 0
+    begun = last = time.monotonic()
+    done = start
     for item in items:
         yield item
-        done += step
+        done += size(item)
         now = time.monotonic()
         if now - last >= QUIET_SECONDS:
             last = now
-            rate = done / (now - start)
-            left = (total - done) / rate
-            print(
-                f"{label}: {done:,}/{total:,} {unit}, {rate:,.0f}/s, {left:.0f} s left",
-                file=sys.stderr,
-                flush=True,
+            rate = (done - start) / (now - begun)
+            say(
+                f"{label}: {done:,} of {total:,} {unit}, {rate:,.0f} {unit}/s,"
+                f" {max(total - done, 0) / rate:,.0f} s left"
             )
 
 
 def say(message: str) -> None:
-    """Print a line of progress on stderr, at once."""
+    """Print a line of progress on stderr, at once; a bar on the terminal stays whole."""
     tqdm.write(message, file=sys.stderr)
     sys.stderr.flush()

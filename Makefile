@@ -1,0 +1,47 @@
+# One command a wish; each sets up what it needs.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+# A copy of IMDB's archive may be named relative to here; stages get the whole path.
+ifdef IMDB_ARCHIVE
+export IMDB_ARCHIVE := $(abspath $(IMDB_ARCHIVE))
+endif
+
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## list these commands
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 16
+
+.PHONY: setup
+setup: $(READY) ## make the virtual environment .venv
+
+$(READY): pyproject.toml constraints.txt
+	@command -v $(PYTHON) >/dev/null || { echo "error: $(PYTHON) not found; install Python 3.11 or newer, or name one: make PYTHON=/path/to/python"; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "error: $$($(PYTHON) --version) is too old; Python 3.11 or newer is needed: make PYTHON=/path/to/python"; exit 1; }
+	@command -v git >/dev/null || { echo "error: git not found; install git"; exit 1; }
+	@$(PYTHON) -c 'import shutil, sys; sys.exit(shutil.disk_usage(".").free < 6e9)' || { echo "error: less than 6 GB free on this disk"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	@touch $@
+
+.PHONY: repro
+repro: $(READY) ## run what is out of date of the pipeline: every number and picture
+	$(BIN)/dvc repro
+	@$(BIN)/python -m stages.report
+
+.PHONY: test
+test: $(READY) ## check style and types, run the tests
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/pytest
+
+.PHONY: plots
+plots: $(READY) ## build the page of all plots
+	$(BIN)/dvc plots show
+
+.PHONY: bench
+bench: $(READY) ## time the networks against other libraries
+	$(BIN)/python benchmarks/mlp.py

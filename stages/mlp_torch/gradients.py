@@ -1,0 +1,52 @@
+"""Stage: the proof in numbers that the hand-written gradients are right."""
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+
+from stages.common.errors import run
+from stages.common.files import write_json
+from stages.common.params import load
+from stages.mlp_numpy import differences
+from stages.mlp_numpy.model import ACTIVATIONS, initial, one_hot
+from stages.mlp_numpy.params import MLP
+from stages.mlp_torch import autograd
+from stages.points import table
+
+SAMPLES = 200  # of the training points: differences take a forward pass for each entry and step
+
+
+def main() -> None:
+    """Compare `backward` with differences of the loss and with autograd, for every activation."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--train", type=Path, required=True, help="CSV: x1, x2, label")
+    parser.add_argument("--metrics", type=Path, required=True, help="JSON to write")
+    parser.add_argument("--params", type=Path, default=Path("params.yaml"))
+    arguments = parser.parse_args()
+
+    mlp = load(arguments.params, "mlp", MLP)
+    X, labels, classes = table.read(arguments.train)
+    weights = initial(X.shape[1], mlp.hidden, classes, np.random.default_rng(mlp.seed))
+    X, labels = X[:SAMPLES], labels[:SAMPLES]
+    Y = one_hot(labels, classes)
+    by_differences = [differences.gradient_error(X, Y, weights, phi) for phi in ACTIVATIONS]
+    by_autograd = [autograd.gradient_error(X, labels, weights, phi) for phi in ACTIVATIONS]
+    write_json(
+        arguments.metrics,
+        {
+            "gradient_err": {
+                "differences": magnitude(max(by_differences)),
+                "autograd": magnitude(max(by_autograd)),
+            }
+        },
+    )
+
+
+def magnitude(error: float) -> float:
+    """A rounding error to one digit: the others are an accident of the machine."""
+    return float(f"{error:.0e}")
+
+
+if __name__ == "__main__":
+    run(main)

@@ -41,6 +41,8 @@ def progress(
         if now - last >= QUIET_SECONDS:
             last = now
             rate = (done - start) / (now - begun)
+            if not rate:
+                continue  # the first item is still under way
             say(
                 f"{label}: {done:,} of {total:,} {unit}, {rate:,.0f} {unit}/s,"
                 f" {max(total - done, 0) / rate:,.0f} s left"

@@ -32,8 +32,36 @@ class Linear(Section):
     C: Annotated[float, Field(gt=0, le=1e6)]
 
 
+class Training(Section):
+    """What the training of every network has."""
+
+    epochs: Annotated[int, Field(ge=1, le=1_000)]
+    batch: Annotated[int, Field(ge=1, le=4_096)]
+    learning_rate: Rate
+    window: Annotated[int, Field(ge=8, le=100_000)]
+    word_dropout: Fraction
+
+
+class Mean(Training):
+    ngrams: Literal[1, 2]
+    buckets: Annotated[int, Field(ge=1_000, le=10_000_000)]
+
+
+class LSTM(Training):
+    hidden: Annotated[int, Field(ge=1, le=4_096)]
+    dropout: Fraction
+    perturbation: Fraction
+
+
 class Imdb(Section):
     source: Literal["auto", "stanford", "pypi"]
     archive: Archive
     vocabulary: Vocabulary
     linear: Linear
+    embedding_dim: Annotated[int, Field(ge=1, le=4_096)]
+    validation: Annotated[float, Field(ge=0, le=0.5)]
+    seeds: Annotated[
+        list[Annotated[int, Field(ge=0, le=2**31)]], Field(min_length=1, max_length=100)
+    ]
+    mean: Mean
+    lstm: LSTM

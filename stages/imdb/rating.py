@@ -11,7 +11,6 @@ import torch
 from stages.common.errors import run
 from stages.common.progress import progress
 from stages.imdb.batches import in_order_of_length, pad
-from stages.imdb.device import autocast
 from stages.imdb.predictions import Predictions, write
 from stages.imdb.reviews import Ids
 from stages.imdb.reviews import load as load_reviews
@@ -41,9 +40,7 @@ def rate(
         batches = progress(batches, len(reviews), label, "review", size=len)
     for places in batches:
         ids, lens = pad([reviews[i] for i in places])
-        with autocast():
-            logits = network(ids, lens)
-        probabilities[places] = torch.sigmoid(logits.float()).numpy()
+        probabilities[places] = torch.sigmoid(network(ids, lens)).numpy()
     return probabilities
 
 

@@ -15,6 +15,7 @@ import safetensors
 import safetensors.torch
 import torch
 from pydantic import Field, ValidationError
+from torch import Tensor, nn
 
 from stages.common.errors import StageError
 from stages.common.files import write_json
@@ -22,6 +23,7 @@ from stages.common.params import Section
 from stages.imdb.models import LSTMClassifier, MeanClassifier
 from stages.imdb.reviews import read_words
 
+ModelName = Literal["mean", "lstm"]
 Network = MeanClassifier | LSTMClassifier
 Size = Annotated[int, Field(ge=0, le=1 << 31)]
 
@@ -29,7 +31,7 @@ Size = Annotated[int, Field(ge=0, le=1 << 31)]
 class Description(Section):
     """The content of `model.json`; the sizes are the arguments of the network's class."""
 
-    model: Literal["mean", "lstm"]
+    model: ModelName
     data: str
     seeds: Annotated[list[int], Field(min_length=1)]
     sizes: dict[str, Size]
@@ -42,12 +44,29 @@ def build(description: Description) -> Network:
     return LSTMClassifier(**description.sizes)
 
 
-def save(folder: Path, description: Description, words: list[str], networks: list[Network]) -> None:
-    """Write everything into `folder`, which the caller made (see `files.atomic`)."""
+def save_description(description: Description, words: list[str], folder: Path) -> None:
+    """Write what all seeds share into `folder`, which the caller made (see `files.atomic`)."""
     write_json(folder / "model.json", description.model_dump())
     (folder / "words.txt").write_text("".join(word + "\n" for word in words), "utf-8")
-    for seed, network in zip(description.seeds, networks, strict=True):
-        safetensors.torch.save_file(network.state_dict(), _weights(folder, seed))
+
+
+def save_weights(network: nn.Module, folder: Path, seed: int) -> None:
+    """Write the weights of one seed into `folder`."""
+    safetensors.torch.save_file(network.state_dict(), _weights(folder, seed))
+
+
+def load_weights(path: Path) -> dict[str, Tensor]:
+    """Read a file of weights.
+
+    Raises:
+        StageError: when it is missing or damaged.
+    """
+    try:
+        return safetensors.torch.load_file(path)
+    except FileNotFoundError:
+        raise StageError(f"{path}: no such file; train the model: dvc repro") from None
+    except safetensors.SafetensorError as error:
+        raise StageError(f"{path}: damaged ({error}); train again: dvc repro -f") from None
 
 
 def describe(folder: Path) -> Description:
@@ -75,21 +94,17 @@ def load(folder: Path, seed: int | None = None) -> tuple[Network, list[str]]:
     """
     description = describe(folder)
     path = _weights(folder, description.seeds[0] if seed is None else seed)
+    weights = load_weights(path)
     try:
         with torch.device("meta"):  # sizes only: the weights come from the file
             network = build(description)
-        weights = safetensors.torch.load_file(path)
         network.load_state_dict(weights, assign=True)
         words = read_words(folder / "words.txt")
     except FileNotFoundError as error:
-        raise StageError(
-            f"{error.filename or path}: no such file; train the model: dvc repro"
-        ) from None
-    except (safetensors.SafetensorError, RuntimeError, TypeError, UnicodeDecodeError) as error:
+        raise StageError(f"{error.filename}: no such file; train the model: dvc repro") from None
+    except (RuntimeError, TypeError, UnicodeDecodeError) as error:
         reason = str(error).splitlines()[0]
-        raise StageError(
-            f"{path}: damaged ({reason}); train the model again: dvc repro -f"
-        ) from None
+        raise StageError(f"{folder}: damaged ({reason}); train again: dvc repro -f") from None
     if len(words) != network.vocabulary:
         raise StageError(f"{folder / 'words.txt'}: {len(words)} words, not {network.vocabulary}")
     return network.eval(), words

@@ -1,0 +1,157 @@
+"""The training loop of both networks, and adversarial training; knows nothing of files."""
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F  # noqa: N812  its name in every PyTorch text
+
+from stages.common.errors import StageError
+from stages.imdb.batches import pad, shuffled
+from stages.imdb.device import deterministic
+from stages.imdb.models import LSTMClassifier, MeanClassifier
+from stages.imdb.params import Training
+from stages.imdb.reviews import Ids, Indices, Reviews
+
+WARM_UP = 0.05  # of all steps, over which the learning rate rises
+CLIP = 1.0  # norm of the gradient: an LSTM's can explode (Pascanu et al. 2013)
+
+# Given ids, lengths and labels: adds to the weights' gradients, returns the logits and the loss.
+Objective = Callable[[Tensor, Tensor, Tensor], tuple[Tensor, float]]
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """How the ratings were while they were trained on: mean loss, share of right ones."""
+
+    number: int
+    loss: float
+    accuracy: float
+
+
+def train(
+    network: nn.Module,
+    objective: Objective,
+    reviews: Reviews,
+    places: Indices,
+    settings: Training,
+    seed: int,
+) -> Iterator[int | Epoch]:
+    """Train a network in place, from the weights it has.
+
+    Args:
+        network: one of `models`.
+        objective: `plain` or `adversarial`, with their first arguments bound.
+        reviews: among others those to train on.
+        places: int64, the numbers of those to train on.
+        settings: the network's section of the parameters.
+        seed: of everything random in the training.
+
+    Yields:
+        After each batch the number of reviews in it; after each epoch an `Epoch`.
+
+    Raises:
+        StageError: when the loss is no longer a number; names the epoch and the mend.
+    """
+    deterministic(seed)
+    generator = np.random.default_rng(seed)
+    lengths = np.minimum(reviews.lengths[places], settings.window)
+    labels = torch.from_numpy(reviews.labels).float()
+    optimizers = optimizers_of(network)
+    steps = settings.epochs * math.ceil(len(places) / settings.batch)
+    step = 0
+    for epoch in range(1, settings.epochs + 1):
+        network.train()
+        loss_sum = right = 0.0
+        for batch in shuffled(lengths, settings.batch, generator):
+            chosen = places[batch]
+            windows = [cut(reviews[i], settings.window, generator) for i in chosen]
+            ids, lens = pad([drop_words(w, settings.word_dropout, generator) for w in windows])
+
+            network.zero_grad()
+            logits, loss = objective(ids, lens, labels[chosen])
+            for optimizer in optimizers:
+                optimizer.param_groups[0]["lr"] = settings.learning_rate * schedule(step / steps)
+                optimizer.step()
+
+            loss_sum += loss * len(chosen)
+            right += int(((logits > 0) == (labels[chosen] > 0.5)).sum())
+            step += 1
+            yield len(chosen)
+        if not math.isfinite(loss_sum):
+            raise StageError(
+                f"epoch {epoch}: the loss is {loss_sum}: the training diverged and no model is"
+                f" written; lower the learning_rate, {settings.learning_rate}, in params.yaml"
+            )
+        network.eval()
+        yield Epoch(epoch, loss_sum / len(places), right / len(places))
+
+
+def plain(
+    network: MeanClassifier | LSTMClassifier, ids: Tensor, lengths: Tensor, labels: Tensor
+) -> tuple[Tensor, float]:
+    """The gradient of the batch's mean cross-entropy."""
+    logits = network(ids, lengths)
+    loss = F.binary_cross_entropy_with_logits(logits, labels)
+    loss.backward()
+    return logits, loss.item()
+
+
+def adversarial(
+    network: LSTMClassifier, perturbation: float, ids: Tensor, lengths: Tensor, labels: Tensor
+) -> tuple[Tensor, float]:
+    """As `plain`, and once more on the embeddings moved to where the loss rises most.
+
+    For each review, with embeddings e and gradient g = ∂loss/∂e, the second loss is taken at
+    e + perturbation · ‖e‖ · g/‖g‖ (Miyato, Dai & Goodfellow 2017, "Adversarial Training Methods for
+    Semi-Supervised Text Classification", equation 5): the network must not change its mind over
+    differences too small to change a meaning.
+    """
+    embeddings = network.embedding(ids)  # batch × review_len × embedding_dim
+    embeddings.retain_grad()
+    logits = network.rate(embeddings, lengths)
+    loss = F.binary_cross_entropy_with_logits(logits, labels)
+    loss.backward()
+    if perturbation > 0:
+        gradient = embeddings.grad
+        assert gradient is not None  # noqa: S101  retain_grad keeps it
+        size = perturbation * norm(embeddings.detach()) / (norm(gradient) + 1e-12)
+        moved = network.embedding(ids) + size * gradient
+        F.binary_cross_entropy_with_logits(network.rate(moved, lengths), labels).backward()
+    nn.utils.clip_grad_norm_(network.parameters(), CLIP)
+    return logits, loss.item()
+
+
+def norm(embeddings: Tensor) -> Tensor:
+    """The length of each review's embeddings as one vector: [batch × 1 × 1]."""
+    return embeddings.flatten(1).norm(dim=1)[:, None, None]
+
+
+def cut(ids: Ids, window: int, generator: np.random.Generator) -> Ids:
+    """A review's words, or where there are more than `window`, as many in a row from anywhere."""
+    start = generator.integers(max(0, len(ids) - window) + 1)
+    return ids[start : start + window]
+
+
+def drop_words(ids: Ids, share: float, generator: np.random.Generator) -> Ids:
+    """Leave out a random share of the words, so that no network leans on a few (0: none)."""
+    return ids[generator.random(len(ids)) >= share] if share else ids
+
+
+def schedule(progress: float) -> float:
+    """The learning rate as a share of its peak: up in a line, down along a cosine to zero."""
+    return min(1.0, (progress + 1e-4) / WARM_UP) * (1 + math.cos(math.pi * progress)) / 2
+
+
+def optimizers_of(network: nn.Module) -> list[torch.optim.Optimizer]:
+    """Adam (Kingma & Ba 2015); for a matrix with sparse gradients, its rows in the batch only."""
+    bags = [m for m in network.modules() if isinstance(m, nn.EmbeddingBag)]
+    sparse = [bag.weight for bag in bags]
+    dense = [p for p in network.parameters() if all(p is not weight for weight in sparse)]
+    optimizers: list[torch.optim.Optimizer] = [torch.optim.Adam(dense, fused=True)]
+    if sparse:
+        optimizers.append(torch.optim.SparseAdam(sparse))
+    return optimizers

@@ -1,0 +1,104 @@
+"""Stage: what the embeddings learned, as words that came to lie near each other."""
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from sklearn.decomposition import PCA
+
+from stages.common import params
+from stages.common.errors import StageError, run
+from stages.common.files import write_csv
+from stages.imdb.params import Imdb
+from stages.imdb.rating import rate
+from stages.imdb.saved import Network, describe, load
+
+NEIGHBOURS = 6
+FREQUENT = 5_000  # the words considered: rarer ones were seen too seldom to tell us much
+LADEN = 40  # words of each sign on the map
+
+
+def embeddings(network: Network, words: int) -> npt.NDArray[np.float32]:
+    """The embeddings of the first `words` ids, float32 [words × embedding_dim]."""
+    return network.embedding.weight.detach().numpy()[:words]
+
+
+def neighbours(word: str, words: list[str], matrix: npt.NDArray[np.float32]) -> pd.DataFrame:
+    """The words whose embeddings point most nearly the same way: neighbour, cosine.
+
+    Args:
+        word: one of `words`.
+        words: the candidates.
+        matrix: their embeddings, float32 [words × embedding_dim].
+    """
+    lengths = np.linalg.norm(matrix, axis=1)
+    place = words.index(word)
+    cosine = matrix @ matrix[place] / np.maximum(lengths * lengths[place], 1e-12)
+    cosine[place] = -np.inf
+    nearest = np.argsort(-cosine, kind="stable")[:NEIGHBOURS]
+    return pd.DataFrame({"neighbour": [words[i] for i in nearest], "cosine": cosine[nearest]})
+
+
+def flat(matrix: npt.NDArray[np.float32], good: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
+    """Embeddings in the plane of their two first principal components, the good to the right.
+
+    Args:
+        matrix: float32 [words × embedding_dim].
+        good: float32 [words], the probability that each word is good.
+
+    Returns:
+        float64 [words × 2].
+    """
+    points = PCA(2, svd_solver="full").fit_transform(matrix.astype(np.float64))
+    # The sign of a component is arbitrary: fix it, so that two maps can be compared.
+    points[:, 0] *= np.sign(points[:, 0] @ (good - 0.5)) or 1
+    points[:, 1] *= np.sign(points[np.abs(points[:, 1]).argmax(), 1]) or 1
+    return np.asarray(points)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--params", type=Path, default=Path("params.yaml"))
+    parser.add_argument("--models", type=Path, nargs="+", required=True, help="first the mean")
+    parser.add_argument("--neighbours", type=Path, required=True)
+    parser.add_argument("--map", type=Path, required=True)
+    args = parser.parse_args()
+    wanted = params.load(args.params, "imdb", Imdb).words
+
+    tables, maps = [], []
+    laden: npt.NDArray[np.int64] | None = None
+    for folder in args.models:
+        network, words = load(folder)
+        model = describe(folder).model
+        frequent = words[2 : FREQUENT + 2]  # after <pad> and <unk>
+        matrix = embeddings(network, len(words))[2 : FREQUENT + 2]
+        for word in wanted:
+            if word not in frequent:
+                raise StageError(f"imdb.words: {word!r} is not among the {FREQUENT} frequent words")
+            table = neighbours(word, frequent, matrix)
+            tables.append(table.assign(model=model, word=word, rank=range(1, len(table) + 1)))
+        good = rate(network, list(np.arange(2, len(frequent) + 2, dtype=np.int32)[:, None]))
+        if laden is None:  # the same words on every map: those the first model has a mind about
+            order = np.argsort(good, kind="stable")
+            laden = np.concatenate([order[:LADEN], order[-LADEN:]])
+        points = flat(matrix[laden], good[laden])
+        maps.append(
+            pd.DataFrame(
+                {
+                    "model": model,
+                    "word": [frequent[i] for i in laden],
+                    "x": points[:, 0],
+                    "y": points[:, 1],
+                    "good": good[laden],
+                }
+            )
+        )
+    columns = ["model", "word", "rank", "neighbour", "cosine"]
+    write_csv(args.neighbours, pd.concat(tables)[columns])
+    write_csv(args.map, pd.concat(maps))
+
+
+if __name__ == "__main__":
+    run(main)

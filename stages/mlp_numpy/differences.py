@@ -1,5 +1,6 @@
 """The gradient by differences of the loss: slow, plain, and a witness against `backward`."""
 
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -54,6 +55,15 @@ def relative_error(gradient: Array, witness: Array) -> float:
     """The largest difference over the largest entry of either; 0 where both are 0."""
     scale = max(np.abs(gradient).max(), np.abs(witness).max())
     return float(np.abs(gradient - witness).max() / scale) if scale > 0 else 0.0
+
+
+def digits(error: float) -> int:
+    """How many decimal digits agree, given a relative error; float64 has no more than 15.
+
+    A whole number, for the error itself is an accident of the machine, and dvc exp show would
+    round it to 0.
+    """
+    return 15 if error <= 1e-15 else max(0, math.floor(-math.log10(error)))
 
 
 def gradient_error(

@@ -58,7 +58,7 @@ def fit(
         total = 0.0
         for rows in batches:
             L = cross_entropy(network(X[rows]), labels[rows])
-            L.backward()  # type: ignore[no-untyped-call]
+            L.backward()
             with torch.no_grad():  # the update is no part of the network
                 for W, V in zip(parameters, velocities, strict=True):
                     V.mul_(momentum).add_(W.grad)  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""Stage: how far the losses of the PyTorch versions are from project 1's, over all epochs."""
+"""Stage: how many digits the losses of the PyTorch versions share with project 1's."""
 
 import argparse
 from pathlib import Path
@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from stages.common.errors import run
 from stages.common.files import write_json
+from stages.mlp_numpy.differences import digits
 from stages.mlp_numpy.series import curve
 
 
@@ -20,15 +21,15 @@ def gaps(numpy: Path, torch: list[Path]) -> NDArray[np.float64]:
 
 
 def main() -> None:
-    """Read the curves, write the largest difference."""
+    """Read the curves, write the digits that agree in every epoch."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--numpy", type=Path, required=True, help="project 1's live directory")
     parser.add_argument("--torch", type=Path, nargs="+", required=True, help="project 2's")
     parser.add_argument("--metrics", type=Path, required=True, help="JSON to write")
     arguments = parser.parse_args()
 
-    largest = gaps(arguments.numpy, arguments.torch).max()
-    write_json(arguments.metrics, {"loss_gap": float(f"{largest:.0e}")})
+    relative = gaps(arguments.numpy, arguments.torch) / curve(arguments.numpy, "train/loss")
+    write_json(arguments.metrics, {"loss_digits": digits(float(relative.max()))})
 
 
 if __name__ == "__main__":

@@ -35,17 +35,12 @@ def main() -> None:
     write_json(
         arguments.metrics,
         {
-            "gradient_err": {
-                "differences": magnitude(max(by_differences)),
-                "autograd": magnitude(max(by_autograd)),
+            "gradient_digits": {
+                "differences": differences.digits(max(by_differences)),
+                "autograd": differences.digits(max(by_autograd)),
             }
         },
     )
-
-
-def magnitude(error: float) -> float:
-    """A rounding error to one digit: the others are an accident of the machine."""
-    return float(f"{error:.0e}")
 
 
 if __name__ == "__main__":

@@ -59,7 +59,7 @@ def fit(
         total = 0.0
         for rows in batches:
             L = cross_entropy(network(X[rows]), labels[rows])
-            L.backward()  # type: ignore[no-untyped-call]
+            L.backward()
             optimizer.step()
             optimizer.zero_grad()  # or the next gradient would be added to this one
             total += L.item() * len(rows)

@@ -34,7 +34,7 @@ def read(
         X of shape (m, 2), float64; the labels of shape (m,), int64; the number of classes.
 
     Raises:
-        StageError: naming the file, the line and column and the value that is wrong.
+        StageError: naming the file, the point and column and the value that is wrong.
     """
     try:
         table = pd.read_csv(path, dtype=str, keep_default_na=False, skipinitialspace=True)
@@ -42,6 +42,8 @@ def read(
         raise StageError(f"{path}: the file is empty; expected the columns x1, x2, label") from None
     except (pd.errors.ParserError, UnicodeDecodeError) as error:
         raise StageError(f"{path}: not a CSV file: {str(error).strip()}") from None
+    if not isinstance(table.index, pd.RangeIndex):  # pandas takes the first of them for an index
+        raise StageError(f"{path}: not a CSV file: the points have more values than the header")
     missing = [column for column in COLUMNS if column not in table.columns]
     if missing:
         raise StageError(
@@ -85,8 +87,7 @@ def _labels(path: Path, column: Any, classes: int | None) -> NDArray[np.int64]:
 def _refuse(path: Path, column: Any, wrong: NDArray[np.bool_], why: str) -> None:
     if wrong.any():
         row = int(wrong.argmax())
-        # The header is line 1, and rows count from 0.
         raise StageError(
-            f"{path}: line {row + 2}, column {column.name}: {column.iloc[row]!r} {why};"
-            " correct the value or remove the line"
+            f"{path}: point {row + 1}, column {column.name}: {column.iloc[row]!r} {why};"
+            " correct or remove it"
         )

@@ -1,0 +1,209 @@
+"""The hand-written network: its gradients against differences, its parts against definitions."""
+
+import numpy as np
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from stages.mlp_numpy.differences import (
+    STEP,
+    away_from_kinks,
+    differentiate,
+    digits,
+    gradient_error,
+    relative_error,
+)
+from stages.mlp_numpy.model import (
+    ACTIVATIONS,
+    Array,
+    Weights,
+    backward,
+    fit,
+    forward,
+    initial,
+    log_softmax,
+    loss,
+    one_hot,
+    schedule,
+    sigmoid,
+    update,
+)
+
+activations = st.sampled_from(sorted(ACTIVATIONS))
+
+
+def problem(
+    m: int, n: int, h: int, C: int, seed: int
+) -> tuple[Array, NDArray[np.int64], Array, Weights]:
+    """Samples, labels and weights of any shape; biases too are random, so that none is special."""
+    rng = np.random.default_rng(seed)
+    X = rng.uniform(-2, 2, (m, n))
+    labels = rng.integers(0, C, m)
+    weights = Weights(
+        rng.normal(0, 0.7, (n, h)),
+        rng.normal(0, 0.7, h),
+        rng.normal(0, 0.7, (h, C)),
+        rng.normal(0, 0.7, C),
+    )
+    return X, labels, one_hot(labels, C), weights
+
+
+shapes = {
+    "m": st.integers(1, 12),
+    "n": st.integers(1, 4),
+    "h": st.integers(1, 6),
+    "C": st.integers(2, 5),
+    "seed": st.integers(0, 2**32 - 1),
+}
+
+
+@settings(deadline=None, max_examples=150)
+@given(activation=activations, **shapes)
+def test_backward_is_the_slope_of_the_loss(
+    activation: str, m: int, n: int, h: int, C: int, seed: int
+) -> None:
+    X, _, Y, weights = problem(m, n, h, C, seed)
+    if activation == "relu":
+        assume(away_from_kinks(X, weights).any())
+    assert gradient_error(X, Y, weights, activation) <= 1e-7
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+@pytest.mark.parametrize("field", Weights._fields)
+def test_the_differences_catch_a_wrong_gradient(
+    activation: str, field: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def wrong(*arguments: object) -> Weights:
+        gradients = backward(*arguments)  # type: ignore[arg-type]
+        return gradients._replace(**{field: getattr(gradients, field) * (1 + 1e-6)})
+
+    X, _, Y, weights = problem(10, 2, 4, 3, 0)
+    monkeypatch.setattr("stages.mlp_numpy.differences.backward", wrong)
+    assert gradient_error(X, Y, weights, activation) == pytest.approx(1e-6, rel=0.01)
+
+
+def test_the_stencil_is_exact_for_polynomials_up_to_the_fourth_degree() -> None:
+    x = np.array([0.7])
+    derivative = differentiate(lambda: float(x[0] ** 4 - 2 * x[0] ** 3), x, (0,))
+    assert derivative == pytest.approx(4 * 0.7**3 - 6 * 0.7**2, rel=1e-11)
+    assert x[0] == 0.7
+
+
+def test_a_sample_at_a_kink_is_left_out() -> None:
+    weights = Weights(np.ones((1, 1)), np.zeros(1), np.ones((1, 2)), np.zeros(2))
+    X = np.array([[1.9 * STEP], [-1.9 * STEP], [0.5], [-0.5]])
+    assert away_from_kinks(X, weights).tolist() == [False, False, True, True]
+
+
+@settings(deadline=None)
+@given(activation=activations, **shapes)
+def test_shapes_and_probabilities(
+    activation: str, m: int, n: int, h: int, C: int, seed: int
+) -> None:
+    X, labels, Y, weights = problem(m, n, h, C, seed)
+    phi, phi_prime = ACTIVATIONS[activation]
+    A1, log_A2, A2 = forward(X, *weights, phi)
+    assert A1.shape == (m, h)
+    assert A2.shape == log_A2.shape == (m, C)
+    assert np.allclose(A2.sum(axis=1), 1)
+    assert loss(log_A2, Y) == pytest.approx(-np.log(A2[np.arange(m), labels]).mean())
+    gradients = backward(X, Y, weights.W2, A1, A2, phi_prime)
+    assert [dW.shape for dW in gradients] == [W.shape for W in weights]
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_float32_stays_float32(activation: str) -> None:
+    X, _, Y, weights = problem(8, 2, 4, 3, 0)
+    weights = Weights(*(W.astype(np.float32) for W in weights))
+    X, Y = X.astype(np.float32), Y.astype(np.float32)
+    _, trained = next(fit(X, Y, weights, activation, schedule_of(8, 4, 1), 0.1, 0.9))
+    assert {W.dtype for W in trained} == {np.dtype(np.float32)}
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_the_derivatives_are_those_of_the_activations(activation: str) -> None:
+    phi, phi_prime = ACTIVATIONS[activation]
+    Z1 = np.linspace(-3, 3, 61)[:, None] + 0.013
+    slope = (phi(Z1 + 1e-6) - phi(Z1 - 1e-6)) / 2e-6
+    assert np.allclose(phi_prime(phi(Z1)), slope, atol=1e-9)
+
+
+def test_logits_of_any_size_give_finite_losses() -> None:
+    Z = np.array([[1000.0, -1000.0], [-1000.0, 1000.0], [0.0, 0.0]])
+    assert np.isfinite(log_softmax(Z)).all()
+    assert loss(log_softmax(Z), one_hot(np.array([0, 0, 0]), 2)) == pytest.approx(
+        (2000 + np.log(2)) / 3
+    )
+
+
+def test_sigmoid_neither_overflows_nor_differs_from_its_definition() -> None:
+    with np.errstate(all="raise"):
+        assert sigmoid(np.array([-1000.0, 1000.0])).tolist() == [0.0, 1.0]
+    Z = np.linspace(-20, 20, 101)
+    assert np.allclose(sigmoid(Z), 1 / (1 + np.exp(-Z)), rtol=1e-6, atol=1e-15)
+
+
+def test_update_is_gradient_descent_with_momentum() -> None:
+    W, V = np.array([1.0]), np.array([0.5])
+    update(W, V, np.array([2.0]), learning_rate=0.1, momentum=0.8)
+    assert V.tolist() == pytest.approx([2.4])
+    assert W.tolist() == pytest.approx([0.76])
+
+
+@given(m=st.integers(1, 50), batch=st.integers(1, 60), seed=st.integers(0, 100))
+def test_every_epoch_sees_every_sample_once(m: int, batch: int, seed: int) -> None:
+    epochs = list(schedule(m, batch, 3, np.random.default_rng(seed)))
+    assert len(epochs) == 3
+    for batches in epochs:
+        assert {len(rows) for rows in batches[:-1]} <= {batch}
+        assert sorted(np.concatenate(batches)) == list(range(m))
+
+
+def schedule_of(m: int, batch: int, epochs: int) -> list[list[NDArray[np.int64]]]:
+    return list(schedule(m, batch, epochs, np.random.default_rng(0)))
+
+
+def test_fit_starts_from_the_weights_and_leaves_them_alone() -> None:
+    X, _, Y, weights = problem(20, 2, 4, 2, 0)
+    before = [W.copy() for W in weights]
+    for _ in fit(X, Y, weights, "tanh", schedule_of(20, 5, 3), 0.1, 0.9):
+        pass
+    assert all(map(np.array_equal, weights, before))
+
+
+def test_the_loss_of_one_whole_batch_is_that_of_the_weights_before_it() -> None:
+    X, _, Y, weights = problem(20, 2, 4, 2, 0)
+    first, trained = next(fit(X, Y, weights, "tanh", schedule_of(20, 20, 1), 0.1, 0.0))
+    phi, phi_prime = ACTIVATIONS["tanh"]
+    A1, log_A2, A2 = forward(X, *weights, phi)
+    assert first == pytest.approx(loss(log_A2, Y))
+    gradients = backward(X, Y, weights.W2, A1, A2, phi_prime)
+    for W, dW, after in zip(weights, gradients, trained, strict=True):
+        assert np.allclose(after, W - 0.1 * dW)
+
+
+def test_training_learns_xor() -> None:
+    X = np.array([[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]])
+    labels = np.array([0, 1, 1, 0])
+    weights = initial(2, 8, 2, np.random.default_rng(0))
+    *_, (_, trained) = fit(X, one_hot(labels, 2), weights, "tanh", schedule_of(4, 4, 300), 0.3, 0.9)
+    A2 = forward(X, *trained, ACTIVATIONS["tanh"].phi)[2]
+    assert A2.argmax(axis=1).tolist() == labels.tolist()
+    assert A2.max(axis=1).min() > 0.95
+
+
+def test_initial_weights_have_the_variance_of_their_fan_in() -> None:
+    weights = initial(4, 4000, 3, np.random.default_rng(0))
+    assert weights.W1.var() == pytest.approx(1 / 4, rel=0.05)
+    assert weights.W2.var() == pytest.approx(1 / 4000, rel=0.05)
+    assert not weights.b1.any()
+    assert not weights.b2.any()
+
+
+def test_relative_error_and_digits() -> None:
+    assert relative_error(np.array([1.0, 2.0]), np.array([1.0, 2.002])) == pytest.approx(
+        0.002 / 2.002
+    )
+    assert relative_error(np.zeros(2), np.zeros(2)) == 0
+    assert [digits(error) for error in (0, 1e-16, 6e-12, 1e-7, 0.5, 3)] == [15, 15, 11, 7, 0, 0]

@@ -62,13 +62,15 @@ class Sheet:
 
     def __init__(self, height: float) -> None:
         scale = figures.WIDTH / self.WIDTH
-        self.figure = Figure((figures.WIDTH, height * scale), figures.DPI, layout="none")
+        self.figure = Figure((figures.WIDTH, height * scale), figures.DPI)
+        self.figure.set_layout_engine("none")
         self.axes: Axes = self.figure.add_axes((0, 0, 1, 1))
         self.axes.set(xlim=(0, self.WIDTH), ylim=(0, height))
         self.axes.axis("off")
 
     def text(self, x: float, y: float, text: str, **style: Any) -> None:
-        self.axes.text(x, y, text, **{"ha": "center", "va": "center", "fontsize": 10} | style)
+        centred: dict[str, Any] = {"ha": "center", "va": "center", "fontsize": 10}
+        self.axes.text(x, y, text, **centred | style)
 
     def matrix(self, x: float, y: float, colours: Any, name: str, shape: str) -> None:
         """Coloured cells [rows × columns] centred on (x, y), name above and shape below."""

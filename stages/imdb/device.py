@@ -20,6 +20,11 @@ def autocast() -> torch.autocast:
     return torch.autocast("cpu", torch.bfloat16, enabled=has_bfloat16())
 
 
+def fast_dtype() -> torch.dtype:
+    """The type for matrix products where autocast does not reach."""
+    return torch.bfloat16 if has_bfloat16() else torch.float32
+
+
 def deterministic(seed: int) -> None:
     """Seed PyTorch and keep it to algorithms that give the same bits again."""
     torch.manual_seed(seed)

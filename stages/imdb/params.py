@@ -11,6 +11,7 @@ Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 Url = Annotated[str, StringConstraints(pattern=r"^(https://|http://(localhost|127\.0\.0\.1)[:/])")]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 Rate = Annotated[float, Field(gt=0, le=1)]
+Seed = Annotated[int, Field(ge=0, le=2**31)]
 Word = Annotated[str, StringConstraints(pattern=r"^\S+$")]
 
 
@@ -53,6 +54,15 @@ class LSTM(Training):
     perturbation: Fraction
 
 
+class Pretrain(Section):
+    epochs: Annotated[int, Field(ge=1, le=100)]
+    batch: Annotated[int, Field(ge=1, le=4_096)]
+    steps: Annotated[int, Field(ge=1, le=1_000)]
+    sample: Annotated[int, Field(ge=1, le=100_000)]
+    learning_rate: Rate
+    seed: Seed
+
+
 class Imdb(Section):
     source: Literal["auto", "stanford", "pypi"]
     archive: Archive
@@ -60,8 +70,8 @@ class Imdb(Section):
     linear: Linear
     embedding_dim: Annotated[int, Field(ge=1, le=4_096)]
     validation: Annotated[float, Field(ge=0, le=0.5)]
-    seeds: Annotated[
-        list[Annotated[int, Field(ge=0, le=2**31)]], Field(min_length=1, max_length=100)
-    ]
+    seeds: Annotated[list[Seed], Field(min_length=1, max_length=100)]
     mean: Mean
+    pretrain: Pretrain
     lstm: LSTM
+    words: Annotated[list[Word], Field(min_length=1, max_length=12)]

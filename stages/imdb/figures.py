@@ -1,0 +1,205 @@
+"""Stage: the pictures of project 3, from the series that training and evaluation wrote."""
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib import pyplot as plt
+from matplotlib.axes import Axes
+from matplotlib.colors import LinearSegmentedColormap
+from matplotlib.figure import Figure
+from matplotlib.ticker import PercentFormatter
+
+from stages.common import figures
+from stages.common.errors import run
+from stages.common.figures import BLUE, GREY, ORANGE, VERMILION, WIDTH
+
+COLOURS = {"linear": GREY, "mean": ORANGE, "lstm": BLUE}
+NAMES = {"linear": "TF-IDF, linear", "mean": "mean", "lstm": "LSTM"}
+SENTIMENT = LinearSegmentedColormap.from_list("bad to good", [VERMILION, "#D8D8D8", BLUE])
+
+
+def training(live: dict[str, Path]) -> Figure:
+    """Loss and accuracy of each network over its epochs, a line a seed."""
+    figure, axes = plt.subplots(2, 2, figsize=(WIDTH, 4.6), sharex="col", sharey="row")
+    for column, (model, folder) in enumerate(live.items()):
+        for row, metric in enumerate(["loss", "accuracy"]):
+            for part, colour in (("train", GREY), ("validation", COLOURS[model])):
+                files = sorted(folder.glob(f"seed-*/plots/metrics/{part}/{metric}.tsv"))
+                for i, file in enumerate(files):
+                    series = pd.read_csv(file, sep="\t")
+                    axes[row, column].plot(
+                        series["step"] + 1, series[metric], color=colour, linewidth=1.4,
+                        label={"train": "trained on", "validation": "held out"}[part] * (i == 0),
+                        marker="o", markersize=3,
+                    )  # fmt: skip
+        axes[0, column].set_title(NAMES[model])
+        axes[1, column].set_xlabel("epoch")
+        axes[1, column].xaxis.get_major_locator().set_params(integer=True)
+        axes[1, column].legend()
+    axes[0, 0].set_ylabel("loss (cross-entropy)")
+    axes[1, 0].set_ylabel("accuracy")
+    axes[1, 0].yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    return figure
+
+
+def gain(table: pd.DataFrame, data: str) -> Figure:
+    """The gain of the LSTM over the mean with its interval, by seed and over all of them."""
+    figure, axes = plt.subplots(figsize=(WIDTH, 0.9 + 0.36 * len(table)))
+    places = np.arange(len(table))[::-1]
+    for place, row in zip(places, table.itertuples(), strict=True):
+        overall = row.seed == "all"
+        axes.errorbar(
+            row.gain, place, xerr=[[row.gain - row.low], [row.high - row.gain]], fmt="o",
+            color=BLUE if overall else GREY, markersize=9 if overall else 6, capsize=4,
+            linewidth=3 if overall else 1.6,
+        )  # fmt: skip
+        axes.annotate(
+            f"{row.gain:+.2f}", (row.high, place), xytext=(8, 0), textcoords="offset points",
+            va="center", fontsize=11, fontweight="bold" if overall else "normal",
+        )  # fmt: skip
+    axes.axvline(0, color="black", linewidth=1)
+    axes.axvline(1, color=VERMILION, linewidth=1.2, linestyle="--")
+    axes.annotate("the claim", (1, 1.0), xycoords=("data", "axes fraction"), xytext=(4, -2),
+                  textcoords="offset points", color=VERMILION, fontsize=10, va="top")  # fmt: skip
+    labels = ["all seeds" if seed == "all" else f"seed {seed}" for seed in table["seed"]]
+    axes.set_yticks(places, labels)
+    axes.set_xlim(min(0.0, table["low"].min()) - 0.15, max(1.0, table["high"].max()) + 0.5)
+    axes.set_ylim(-0.6, len(table) - 0.2)
+    axes.set_xlabel("gain in accuracy, LSTM − mean (points), 95 % interval")
+    sign(figure, data)
+    return figure
+
+
+def evaluation(folders: dict[str, Path], data: str) -> Figure:
+    """ROC, reliability, and accuracy by length and by stars, of the three models."""
+    figure, axes = plt.subplots(2, 2, figsize=(WIDTH, 5.8))
+    (roc, reliability), (length, stars) = axes
+    for model, folder in folders.items():
+        style: dict[str, Any] = {"color": COLOURS[model], "label": NAMES[model]}
+        curve = pd.read_csv(folder / "roc.csv")
+        roc.plot(curve["false_positive_rate"], curve["true_positive_rate"], **style)
+        bins = pd.read_csv(folder / "calibration.csv")
+        reliability.plot(bins["probability"], bins["good"], marker="o", markersize=4, **style)
+        by_accuracy(length, pd.read_csv(folder / "by_length.csv"), style)
+        if (folder / "by_stars.csv").exists():
+            by_accuracy(stars, pd.read_csv(folder / "by_stars.csv"), style)
+    roc.set(xlabel="false positive rate", ylabel="true positive rate", xlim=(0, 0.4), ylim=(0.6, 1))
+    roc.legend(loc="lower right", fontsize=10)
+    reliability.plot([0, 1], [0, 1], color="black", linewidth=1, linestyle=":")
+    reliability.set(xlabel="rated to be good", ylabel="truly good")
+    length.set(xlabel="words in the review", ylabel="accuracy")
+    length.tick_params(axis="x", labelrotation=35, labelsize=9)
+    stars.set(xlabel="stars that the writer gave", ylabel="accuracy")
+    if not stars.has_data():
+        stars.text(0.5, 0.5, "unknown in this data", ha="center", transform=stars.transAxes)
+    for each in (length, stars):
+        each.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    sign(figure, data)
+    return figure
+
+
+def by_accuracy(axes: Axes, table: pd.DataFrame, style: dict[str, Any]) -> None:
+    """Accuracy with its interval by group."""
+    error = [table["accuracy"] - table["low"], table["high"] - table["accuracy"]]
+    axes.errorbar(
+        table["group"].astype(str), table["accuracy"], yerr=error, marker="o", markersize=4,
+        linewidth=1.5, capsize=2, **style,
+    )  # fmt: skip
+
+
+def neighbours(table: pd.DataFrame, data: str) -> Figure:
+    """For some words the words nearest to them, in both networks' embeddings."""
+    words = list(dict.fromkeys(table["word"]))
+    models = list(dict.fromkeys(table["model"]))
+    figure, axes = plt.subplots(1, len(models), figsize=(WIDTH, 0.7 + 0.62 * len(words)))
+    for each, model in zip(np.atleast_1d(axes), models, strict=True):
+        each.set(xlim=(0, 1), ylim=(-0.2, len(words)))
+        each.axis("off")
+        each.set_title(f"{NAMES[model]}'s embedding", color=COLOURS[model], fontweight="bold")
+        for i, word in enumerate(words):
+            rows = table[(table["model"] == model) & (table["word"] == word)]
+            nearest = list(rows["neighbour"])
+            half = (len(nearest) + 1) // 2
+            y = len(words) - i - 0.25
+            each.text(0, y, word, fontweight="bold", va="top", fontsize=11)
+            lines = ", ".join(nearest[:half]) + ",\n" + ", ".join(nearest[half:])
+            each.text(0.33, y, lines, va="top", fontsize=9, linespacing=1.2)
+    sign(figure, data)
+    return figure
+
+
+def word_map(table: pd.DataFrame, data: str) -> Figure:
+    """The most sentiment-laden words in the plane, coloured by the network's own rating."""
+    models = list(dict.fromkeys(table["model"]))
+    figure, axes = plt.subplots(1, len(models), figsize=(WIDTH, 3.9))
+    for each, model in zip(np.atleast_1d(axes), models, strict=True):
+        rows = table[table["model"] == model]
+        points = each.scatter(
+            rows["x"], rows["y"], c=rows["good"], cmap=SENTIMENT, vmin=0, vmax=1, s=16
+        )
+        each.set_title(f"{NAMES[model]}'s embedding", color=COLOURS[model], fontweight="bold")
+        each.set(xticks=[], yticks=[], xlabel="first component")
+        annotate(each, rows)
+    np.atleast_1d(axes)[0].set_ylabel("second component")
+    bar = figure.colorbar(points, ax=axes, location="bottom", aspect=40, shrink=0.6)
+    bar.set_label("the network's rating of the word alone", fontsize=10)
+    bar.set_ticks([0, 0.5, 1], labels=["bad", "0.5", "good"])
+    sign(figure, data)
+    return figure
+
+
+def annotate(axes: Axes, rows: pd.DataFrame) -> None:
+    """Name as many points as there is room for, the outermost first."""
+    spread = rows[["x", "y"]].to_numpy()
+    scale = np.ptp(spread, axis=0)
+    outermost = np.argsort(
+        -np.abs((spread - spread.mean(axis=0)) / scale).sum(axis=1), kind="stable"
+    )
+    placed: list[np.ndarray[Any, Any]] = []
+    for i in outermost:
+        here = spread[i] / scale
+        if all(abs(here[0] - p[0]) > 0.3 or abs(here[1] - p[1]) > 0.055 for p in placed):
+            placed.append(here)
+            right = here[0] > np.median(spread[:, 0] / scale[0])
+            axes.annotate(
+                rows["word"].iloc[i], spread[i], xytext=(-4 if right else 4, 0),
+                textcoords="offset points", ha="right" if right else "left", va="center",
+                fontsize=8.5,
+            )  # fmt: skip
+
+
+def sign(figure: Figure, data: str) -> None:
+    """Say on the picture which data it is about."""
+    figure.supxlabel(data, fontsize=9, color=GREY, ha="right", x=0.99)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--live", type=Path, nargs=2, required=True, help="of mean and LSTM")
+    parser.add_argument("--evaluations", type=Path, nargs=3, required=True,
+                        help="of linear, mean and LSTM")  # fmt: skip
+    parser.add_argument("--gains", type=Path, required=True)
+    parser.add_argument("--neighbours", type=Path, required=True)
+    parser.add_argument("--map", type=Path, required=True)
+    parser.add_argument("--out", type=Path, required=True, help="folder for the pictures")
+    args = parser.parse_args()
+
+    evaluations = dict(zip(["linear", "mean", "lstm"], args.evaluations, strict=True))
+    data = json.loads((args.evaluations[0] / "summary.json").read_text("utf-8"))["data"]
+    pictures = {
+        "3-training.png": training(dict(zip(["mean", "lstm"], args.live, strict=True))),
+        "3-gain.png": gain(pd.read_csv(args.gains, dtype={"seed": str}), data),
+        "3-evaluation.png": evaluation(evaluations, data),
+        "3-neighbours.png": neighbours(pd.read_csv(args.neighbours, keep_default_na=False), data),
+        "3-words.png": word_map(pd.read_csv(args.map, keep_default_na=False), data),
+    }
+    for name, figure in pictures.items():
+        figures.save(figure, args.out / name)
+
+
+if __name__ == "__main__":
+    run(main)

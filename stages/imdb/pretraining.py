@@ -1,0 +1,210 @@
+"""Teach the LSTM the language first: to guess each review's next word, from reviews without labels.
+
+A. M. Dai and Q. V. Le, "Semi-supervised Sequence Learning" (2015), start their classifier from such
+a language model. Guessing one of 30,000 words is the dear part; against a random sample of them it
+costs a thirtieth (Y. Bengio and J.-S. Senécal, "Adaptive Importance Sampling to Accelerate Training
+of a Neural Probabilistic Language Model", 2008).
+"""
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from stages.common.errors import StageError
+from stages.imdb.device import autocast, deterministic, fast_dtype
+from stages.imdb.models import PAD, start
+from stages.imdb.params import Pretrain
+from stages.imdb.reviews import Ids, Indices, Reviews
+
+State = tuple[Tensor, Tensor]
+WARM_UP = 100  # steps over which the learning rate rises
+CLIP = 1.0  # norm of the gradient
+CHUNK = 512  # guesses at a time: their logits stay in the processor's cache
+SMOOTHING = 0.75  # exponent of the words' counts for the sample (Mikolov et al. 2013)
+
+
+class LanguageModel(nn.Module):
+    """Embedding → LSTM → projection → the next word's embedding.
+
+    The embedding matrix also scores the guesses (Press & Wolf 2017, "Using the Output Embedding to
+    Improve Language Models"). `embedding` and `lstm` are those of `models.LSTMClassifier`.
+    """
+
+    def __init__(self, vocabulary: int, embedding_dim: int, hidden: int) -> None:
+        super().__init__()
+        self.embedding = nn.Embedding(vocabulary, embedding_dim)
+        start(self.embedding)
+        self.lstm = nn.LSTM(embedding_dim, hidden, batch_first=True)
+        self.projection = nn.Linear(hidden, embedding_dim)
+        self.bias = nn.Parameter(torch.zeros(vocabulary))
+
+    def forward(self, ids: Tensor, state: State | None) -> tuple[Tensor, State]:
+        """Guess the next word after each word.
+
+        Args:
+            ids: int [batch × steps].
+            state: the LSTM's after the words before, None at the beginning.
+
+        Returns:
+            The guesses, float32 [batch × steps × embedding_dim]: the logit of a word is its
+            embedding times the guess, plus its bias. And the new state, cut from the gradient.
+        """
+        with autocast():
+            states, (h, c) = self.lstm(self.embedding(ids), state)
+            guesses = self.projection(states)
+        return guesses.float(), (h.detach(), c.detach())
+
+
+class SampledSoftmax(torch.autograd.Function):
+    """Cross-entropy of the right word against a sample of others, forward and backward at once.
+
+    Forward computes the gradients too, chunk by chunk while a chunk's logits are in the cache; they
+    are a thousand times as large as anything that has to be kept.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any, guesses: Tensor, right: Tensor, rows: Tensor, biases: Tensor, hits: Tensor
+    ) -> Tensor:
+        """The mean loss of `guesses`.
+
+        Args:
+            guesses: float32 [guesses × embedding_dim].
+            right: float32 [guesses], the logit of each right word.
+            rows, biases: float32 [sample × embedding_dim] and [sample], of the sampled words.
+            hits: int64 [guesses], the place of the right word in the sample, or -1.
+        """
+        count = len(guesses)
+        d_guesses, d_right = torch.empty_like(guesses), torch.empty_like(right)
+        d_rows, d_biases = torch.zeros_like(rows), torch.zeros_like(biases)
+        fast_rows = rows.to(fast_dtype())
+        loss = 0.0
+        for begin in range(0, count, CHUNK):
+            chunk = slice(begin, begin + CHUNK)
+            fast = guesses[chunk].to(fast_dtype())
+            logits = (fast @ fast_rows.T).to(biases) + biases  # chunk × sample
+            hit = hits[chunk].clamp(min=0)[:, None]
+            # The right word is no wrong answer, also where the sample happens to hold it.
+            logits.scatter_(
+                1, hit, logits.gather(1, hit).masked_fill(hits[chunk, None] >= 0, -torch.inf)
+            )
+            total = torch.logaddexp(logits.logsumexp(1), right[chunk])
+            loss += float((total - right[chunk]).sum())
+            d_right[chunk] = ((right[chunk] - total).exp() - 1) / count
+            d_logits = (logits.sub_(total[:, None])).exp_().div_(count)
+            d_biases += d_logits.sum(0)
+            d_fast = d_logits.to(fast_dtype())
+            d_guesses[chunk] = (d_fast @ fast_rows).to(guesses)
+            d_rows += (d_fast.T @ fast).to(rows)
+        ctx.save_for_backward(d_guesses, d_right, d_rows, d_biases)
+        return guesses.new_tensor(loss / count)
+
+    @staticmethod
+    def backward(ctx: Any, *gradient: Any) -> Any:
+        return *(gradient[0] * saved for saved in ctx.saved_tensors), None
+
+
+class Sampler:
+    """Draws words, frequent ones more often, and knows how likely each was to be drawn."""
+
+    def __init__(self, counts: Tensor, size: int) -> None:
+        """`counts` [vocabulary]: how often each word occurs; `size`: words in a sample."""
+        share = counts.double().clamp(min=1) ** SMOOTHING
+        self.share = share / share.sum()
+        self.size = min(size, len(counts) // 2)
+        self.log_chance = torch.log(-torch.expm1(-self.size * self.share)).float()
+
+    def draw(self) -> Tensor:
+        """Different words, int64 [size]."""
+        return torch.multinomial(self.share, self.size)
+
+
+def loss(model: LanguageModel, guesses: Tensor, targets: Tensor, sampler: Sampler) -> Tensor:
+    """The mean cross-entropy of the guesses, estimated from a sample of the vocabulary.
+
+    A sampled word stands for 1 / chance words of its kind, hence `- log_chance`.
+
+    Args:
+        guesses: float32 [guesses × embedding_dim].
+        targets: int64 [guesses], the words that do follow.
+    """
+    weight, bias = model.embedding.weight, model.bias
+    sample = sampler.draw()
+    place = torch.full_like(bias, -1, dtype=torch.int64)
+    place[sample] = torch.arange(len(sample))
+    right = (guesses * weight[targets]).sum(1) + bias[targets]
+    biases = bias[sample] - sampler.log_chance[sample]
+    mean: Tensor = SampledSoftmax.apply(guesses, right, weight[sample], biases, place[targets])  # type: ignore[no-untyped-call]
+    return mean
+
+
+def streams(reviews: Reviews, places: Indices, batch: int, generator: np.random.Generator) -> Ids:
+    """All reviews end to end in random order, PAD before each, cut into `batch` streams.
+
+    Returns:
+        int32 [batch × words].
+    """
+    pieces: list[Ids] = []
+    boundary = np.array([PAD], np.int32)
+    for review in generator.permutation(places):
+        pieces += (boundary, reviews[review])
+    stream = np.concatenate(pieces)
+    length = len(stream) // batch
+    return stream[: batch * length].reshape(batch, length)
+
+
+def pretrain(
+    model: LanguageModel, reviews: Reviews, places: Indices, settings: Pretrain, seed: int
+) -> Iterator[tuple[int, int, float]]:
+    """Train the language model in place, on reviews whose labels are not looked at.
+
+    Yields:
+        After each step its number, how many there will be, and its loss.
+
+    Raises:
+        StageError: when there is too little text, or the training diverges.
+    """
+    deterministic(seed)
+    generator = np.random.default_rng(seed)
+    words = int(reviews.lengths[places].sum()) + len(places)
+    steps_an_epoch = (words // settings.batch - 1) // settings.steps
+    steps = settings.epochs * steps_an_epoch
+    if steps == 0:
+        raise StageError(
+            f"pretraining: {words:,} words are too few for imdb.pretrain.batch ="
+            f" {settings.batch} and steps = {settings.steps}; lower them"
+        )
+    chosen = np.zeros(len(reviews.index), dtype=bool)
+    chosen[places] = True
+    counts = np.bincount(
+        reviews.ids[np.repeat(chosen, reviews.lengths)], minlength=len(reviews.words)
+    )
+    counts[PAD] = len(places)
+    sampler = Sampler(torch.from_numpy(counts), settings.sample)
+    optimizer = torch.optim.Adam(model.parameters(), betas=(0.9, 0.99), fused=True)
+    model.train()
+    step = 0
+    for _ in range(settings.epochs):
+        stream = torch.from_numpy(streams(reviews, places, settings.batch, generator))
+        state: State | None = None
+        for i in range(steps_an_epoch):
+            window = stream[:, i * settings.steps : (i + 1) * settings.steps + 1]
+            rate = min(1, (step + 1) / WARM_UP) * (1 - step / steps)
+            optimizer.param_groups[0]["lr"] = settings.learning_rate * rate
+            optimizer.zero_grad()
+            guesses, state = model(window[:, :-1], state)
+            value = loss(model, guesses.flatten(0, 1), window[:, 1:].flatten().long(), sampler)
+            value.backward()
+            nn.utils.clip_grad_norm_(model.parameters(), CLIP)
+            optimizer.step()
+            step += 1
+            if not math.isfinite(value.item()):
+                raise StageError(
+                    f"pretraining: the loss of step {step} is {value.item()}: the training"
+                    " diverged; lower imdb.pretrain.learning_rate"
+                )
+            yield step, steps, value.item()

@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+# The stages say `python`: let that be the environment's.
+export PATH := $(CURDIR)/$(BIN):$(PATH)
 # A copy of IMDB's archive may be named relative to here; stages get the whole path.
 ifdef IMDB_ARCHIVE
 export IMDB_ARCHIVE := $(abspath $(IMDB_ARCHIVE))

@@ -22,7 +22,7 @@ NAMES = {"linear": "TF-IDF, linear", "mean": "mean", "lstm": "LSTM"}
 SENTIMENT = LinearSegmentedColormap.from_list("bad to good", [VERMILION, "#D8D8D8", BLUE])
 
 
-def training(live: dict[str, Path]) -> Figure:
+def training(live: dict[str, Path], data: str) -> Figure:
     """Loss and accuracy of each network over its epochs, a line a seed."""
     figure, axes = plt.subplots(2, 2, figsize=(WIDTH, 4.6), sharex="col", sharey="row")
     for column, (model, folder) in enumerate(live.items()):
@@ -43,6 +43,7 @@ def training(live: dict[str, Path]) -> Figure:
     axes[0, 0].set_ylabel("loss (cross-entropy)")
     axes[1, 0].set_ylabel("accuracy")
     axes[1, 0].yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    sign(figure, data)
     return figure
 
 
@@ -185,20 +186,18 @@ def main() -> None:
     parser.add_argument("--gains", type=Path, required=True)
     parser.add_argument("--neighbours", type=Path, required=True)
     parser.add_argument("--map", type=Path, required=True)
-    parser.add_argument("--out", type=Path, required=True, help="folder for the pictures")
+    for picture in ("training", "gain", "evaluation", "words", "neighbour-picture"):
+        parser.add_argument(f"--{picture}", type=Path, required=True, help="PNG to write")
     args = parser.parse_args()
 
-    evaluations = dict(zip(["linear", "mean", "lstm"], args.evaluations, strict=True))
+    folders = dict(zip(["linear", "mean", "lstm"], args.evaluations, strict=True))
     data = json.loads((args.evaluations[0] / "summary.json").read_text("utf-8"))["data"]
-    pictures = {
-        "3-training.png": training(dict(zip(["mean", "lstm"], args.live, strict=True))),
-        "3-gain.png": gain(pd.read_csv(args.gains, dtype={"seed": str}), data),
-        "3-evaluation.png": evaluation(evaluations, data),
-        "3-neighbours.png": neighbours(pd.read_csv(args.neighbours, keep_default_na=False), data),
-        "3-words.png": word_map(pd.read_csv(args.map, keep_default_na=False), data),
-    }
-    for name, figure in pictures.items():
-        figures.save(figure, args.out / name)
+    near = pd.read_csv(args.neighbours, keep_default_na=False)  # "null" and "nan" are words
+    figures.save(training(dict(zip(["mean", "lstm"], args.live, strict=True)), data), args.training)
+    figures.save(gain(pd.read_csv(args.gains, dtype={"seed": str}), data), args.gain)
+    figures.save(evaluation(folders, data), args.evaluation)
+    figures.save(word_map(pd.read_csv(args.map, keep_default_na=False), data), args.words)
+    figures.save(neighbours(near, data), args.neighbour_picture)
 
 
 if __name__ == "__main__":

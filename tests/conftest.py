@@ -1,0 +1,29 @@
+"""What the tests of several projects share."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+Run = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture
+def stage() -> Run:
+    """Run a stage through its command line: `stage("imdb.tokenize", "--reviews", path, …)`."""
+
+    def run(module: str, *args: object, **environment: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", f"stages.{module}", *map(str, args)],
+            capture_output=True,
+            text=True,
+            cwd=ROOT,
+            env={**os.environ, **environment},
+            check=False,
+        )
+
+    return run

@@ -1,0 +1,216 @@
+"""The two networks: padding, shapes, batches, and the gradients written by hand."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from stages.common.errors import StageError
+from stages.imdb import pretraining, saved
+from stages.imdb.batches import in_order_of_length, pad, shuffled
+from stages.imdb.explain import contributions
+from stages.imdb.models import PAD, LSTMClassifier, MeanClassifier
+from stages.imdb.pretraining import LanguageModel, SampledSoftmax
+from stages.imdb.rating import rate
+from stages.imdb.training import adversarial, cut, drop_words, plain, schedule
+
+VOCABULARY = 50
+REVIEW = st.lists(st.integers(1, VOCABULARY - 1), min_size=1, max_size=40)
+
+
+def networks() -> list[MeanClassifier | LSTMClassifier]:
+    torch.manual_seed(0)
+    return [
+        MeanClassifier(VOCABULARY, 6).eval(),
+        MeanClassifier(VOCABULARY, 6, buckets=31).eval(),
+        LSTMClassifier(VOCABULARY, 6, hidden=5).eval(),
+    ]
+
+
+NETWORKS = networks()
+
+
+def array(ids: list[int]) -> np.ndarray[tuple[int], np.dtype[np.int32]]:
+    return np.array(ids, dtype=np.int32)
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+@given(st.lists(REVIEW, min_size=1, max_size=8))
+@settings(max_examples=25, deadline=None)
+def test_padding_never_changes_an_answer(
+    network: MeanClassifier | LSTMClassifier, reviews: list[list[int]]
+) -> None:
+    arrays = [array(review) for review in reviews]
+    with torch.inference_mode():
+        together = network(*pad(arrays))
+        alone = torch.cat([network(*pad([review])) for review in arrays])
+    assert together.shape == (len(reviews),)
+    # bfloat16, where the processor has it, keeps 8 bits of a state.
+    torch.testing.assert_close(together, alone, atol=2e-3, rtol=1e-2)
+
+
+def test_the_mean_is_the_mean() -> None:
+    network = networks()[0]
+    weight = network.embedding.weight
+    expected = weight[torch.tensor([3, 4, 4])].mean(0) @ network.output.weight[0]
+    got = network(*pad([array([3, 4, 4]), array([1, 2, 3, 4, 5])]))[0] - network.output.bias
+    torch.testing.assert_close(got[0], expected)
+
+
+@given(st.lists(st.integers(0, 300), min_size=1, max_size=200), st.integers(1, 40))
+def test_every_review_is_in_exactly_one_batch(lengths: list[int], batch: int) -> None:
+    all_lengths = np.array(lengths)
+    places = np.concatenate(shuffled(all_lengths, batch, np.random.default_rng(0)))
+    assert sorted(places) == list(range(len(lengths)))
+    batches = list(in_order_of_length(all_lengths, 256))
+    assert sorted(np.concatenate(batches)) == list(range(len(lengths)))
+    assert all(len(b) == 1 or len(b) * all_lengths[b].max() <= 256 for b in batches)
+
+
+@given(st.lists(st.lists(st.integers(1, 9)), min_size=1, max_size=9))
+def test_padded_reviews_can_be_read_back(reviews: list[list[int]]) -> None:
+    ids, lengths = pad([array(review) for review in reviews])
+    for row, length, review in zip(ids, lengths, reviews, strict=True):
+        assert row[:length].tolist() == (review or [1])
+        assert (row[length:] == PAD).all()
+
+
+@given(REVIEW, st.integers(1, 50), st.floats(0, 0.9))
+def test_a_window_is_a_piece_of_the_review(review: list[int], window: int, share: float) -> None:
+    generator = np.random.default_rng(0)
+    piece = list(cut(array(review), window, generator))
+    assert len(piece) == min(window, len(review))
+    assert any(review[i : i + len(piece)] == piece for i in range(len(review)))
+    assert set(drop_words(array(review), share, generator)) <= set(review)
+
+
+def test_the_learning_rate_rises_and_falls() -> None:
+    rates = [schedule(i / 100) for i in range(101)]
+    assert max(rates) == pytest.approx(1, abs=0.01)
+    assert rates[0] < 0.01
+    assert rates[-1] == pytest.approx(0, abs=1e-9)
+
+
+def test_adversarial_gradients_are_those_of_both_losses() -> None:
+    network = LSTMClassifier(VOCABULARY, 6, hidden=5)
+    batch = (*pad([array([1, 2, 3]), array([4, 5])]), torch.tensor([1.0, 0.0]))
+    _, loss = plain(network, *batch)
+    clean = {name: p.grad.clone() for name, p in network.named_parameters() if p.grad is not None}
+    network.zero_grad()
+    _, same_loss = adversarial(network, 0.0, *batch)
+    assert same_loss == loss
+    for name, parameter in network.named_parameters():
+        assert parameter.grad is not None
+        torch.testing.assert_close(parameter.grad, clean[name])
+    network.zero_grad()
+    adversarial(network, 0.1, *batch)
+    assert any(
+        not torch.allclose(p.grad, clean[name])
+        for name, p in network.named_parameters()
+        if p.grad is not None
+    )
+    gradient = network.embedding.weight.grad
+    assert gradient is not None
+    assert not gradient[PAD].any()
+
+
+def test_the_sampled_softmax_has_the_gradients_of_the_cross_entropy(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(pretraining, "fast_dtype", lambda: torch.float64)
+    monkeypatch.setattr(pretraining, "CHUNK", 3)
+    torch.manual_seed(0)
+    guesses, right, rows, biases = (
+        torch.randn(size, dtype=torch.float64, requires_grad=True)
+        for size in [(7, 4), (7,), (5, 4), (5,)]
+    )
+    hits = torch.tensor([-1, 2, -1, 0, 4, -1, -1])
+    loss = SampledSoftmax.apply(guesses, right, rows, biases, hits)
+    loss.backward()
+
+    logits = guesses @ rows.T + biases
+    mask = torch.zeros(7, 5, dtype=torch.bool)
+    mask[[1, 3, 4], [2, 0, 4]] = True
+    all_logits = torch.cat([right[:, None], logits.masked_fill(mask, -torch.inf)], dim=1)
+    expected = torch.nn.functional.cross_entropy(all_logits, torch.zeros(7, dtype=torch.int64))
+    torch.testing.assert_close(loss, expected)
+    for leaf, gradient in zip(
+        [guesses, right, rows, biases],
+        torch.autograd.grad(expected, [guesses, right, rows, biases]),
+        strict=True,
+    ):
+        torch.testing.assert_close(leaf.grad, gradient)
+
+
+def test_the_classifier_starts_from_the_language_model() -> None:
+    model, classifier = LanguageModel(VOCABULARY, 6, 5), LSTMClassifier(VOCABULARY, 6, 5)
+    missing, _ = classifier.load_state_dict(model.state_dict(), strict=False)
+    assert missing == ["output.weight", "output.bias"]
+    torch.testing.assert_close(classifier.lstm.weight_hh_l0, model.lstm.weight_hh_l0)
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+def test_the_words_shares_add_up_to_the_logit(network: MeanClassifier | LSTMClassifier) -> None:
+    ids = array([3, 9, 9, 14, 2])
+    shares, rest = contributions(network, ids)
+    with torch.inference_mode():
+        logit = network(*pad([ids])).item()
+    assert shares.shape == (5,)
+    assert shares.sum() + rest == pytest.approx(logit, abs=2e-2)
+
+
+def description(network: MeanClassifier | LSTMClassifier) -> saved.Description:
+    lstm = isinstance(network, LSTMClassifier)
+    sizes = {"vocabulary": VOCABULARY, "embedding_dim": 6, **({"hidden": 5} if lstm else {})}
+    return saved.Description(
+        model="lstm" if lstm else "mean", data="made up", seeds=[3], sizes=sizes
+    )
+
+
+@pytest.fixture(params=[0, 2])
+def folder(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    network = NETWORKS[request.param]
+    words = [f"w{i}" for i in range(VOCABULARY)]
+    saved.save_description(description(network), words, tmp_path)
+    saved.save_weights(network, tmp_path, 3)
+    return tmp_path
+
+
+def test_a_saved_network_rates_as_before(folder: Path) -> None:
+    network, words = saved.load(folder)
+    before = NETWORKS[0] if isinstance(network, MeanClassifier) else NETWORKS[2]
+    reviews = [array([1, 2, 3]), array([]), array([7])]
+    assert np.array_equal(rate(network, reviews), rate(before, reviews))
+    assert len(words) == VOCABULARY
+
+
+@pytest.mark.parametrize(
+    ("file", "content"),
+    [
+        ("seed-3.safetensors", None),
+        ("seed-3.safetensors", b"\x80\x04rubbish"),
+        ("model.json", None),
+        ("model.json", b"{"),
+        ("model.json", b'{"model": "transformer", "data": "", "seeds": [3], "sizes": {}}'),
+        ("words.txt", b"one\n"),
+        ("words.txt", None),
+    ],
+)
+def test_a_damaged_network_is_refused_by_name(
+    folder: Path, file: str, content: bytes | None
+) -> None:
+    if content is None:
+        (folder / file).unlink()
+    else:
+        (folder / file).write_bytes(content)
+    with pytest.raises(StageError, match=file.replace(".", r"\.")):
+        saved.load(folder)
+
+
+def test_weights_of_other_sizes_are_refused(folder: Path) -> None:
+    saved.save_weights(MeanClassifier(VOCABULARY, 7), folder, 3)
+    with pytest.raises(StageError, match="damaged"):
+        saved.load(folder)

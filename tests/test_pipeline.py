@@ -1,0 +1,240 @@
+"""The whole pipeline in a clone, on made-up reviews that a local server hands out."""
+
+import hashlib
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from stages.imdb.archive import digest, read_archive
+from tests.conftest import ROOT
+from tests.imdb.made_up import PER_CLASS, files, pack
+from tests.imdb.server import Behaviour, serve
+from tests.imports import code_of
+
+SMALL = {
+    "points": {"size": 200},
+    "mlp": {"epochs": 5},
+    "imdb": {
+        "source": "stanford",
+        "vocabulary": {"size": 100, "min_count": 1},
+        "embedding_dim": 8,
+        "validation": 0.2,
+        "seeds": [1, 2],
+        "mean": {"epochs": 8, "batch": 8, "learning_rate": 0.05},
+        "pretrain": {"batch": 4, "steps": 8, "sample": 10},
+        "lstm": {"epochs": 3, "batch": 8, "hidden": 8, "learning_rate": 0.02},
+        "words": ["excellent", "awful"],
+    },
+}
+
+
+def update(tree: dict[str, object], changes: dict[str, object]) -> None:
+    for key, value in changes.items():
+        if isinstance(value, dict):
+            branch = tree[key]
+            assert isinstance(branch, dict)
+            update(branch, value)
+        else:
+            tree[key] = value
+
+
+class Clone:
+    """A copy of the work tree, as git sees it, with a repository of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        listed = self.command("git", "ls-files", "-co", "--exclude-standard", cwd=ROOT).stdout
+        for name in listed.splitlines():
+            if (ROOT / name).is_file() and not name.startswith(("metrics/", "plots/")):
+                (folder / name).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy2(ROOT / name, folder / name)
+        (folder / "dvc.lock").unlink(missing_ok=True)
+
+    def command(self, *args: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+        """Run a command as a user does who has activated the environment."""
+        environment = {key: value for key, value in os.environ.items() if key != "IMDB_ARCHIVE"}
+        environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{environment['PATH']}"
+        environment["GIT_AUTHOR_NAME"] = environment["GIT_COMMITTER_NAME"] = "a test"
+        environment["GIT_AUTHOR_EMAIL"] = environment["GIT_COMMITTER_EMAIL"] = "test@localhost"
+        return subprocess.run(
+            args,
+            capture_output=True,
+            text=True,
+            cwd=cwd or self.folder,
+            env=environment,
+            check=False,
+        )
+
+    def dvc(self, *args: str) -> str:
+        done = self.command("dvc", *args)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    def stale(self) -> set[str]:
+        """The stages that `dvc repro` would run now."""
+        out = self.dvc("repro", "--dry")
+        return set(re.findall(r"Running stage '(.*?)'", out))
+
+    def set(self, changes: dict[str, object]) -> None:
+        path = self.folder / "params.yaml"
+        tree = yaml.safe_load(path.read_text("utf-8"))
+        update(tree, changes)
+        path.write_text(yaml.safe_dump(tree), "utf-8")
+
+
+@pytest.fixture(scope="module")
+def clone(tmp_path_factory: pytest.TempPathFactory) -> Clone:
+    """A clone in which `dvc repro` has run once, the server breaking off the first download."""
+    folder = tmp_path_factory.mktemp("clone")
+    clone = Clone(folder)
+    archive = pack(files(), tmp_path_factory.mktemp("server") / "archive.tar.gz")
+    content = archive.read_bytes()
+    behaviour = Behaviour(content, faults=[len(content) // 2])
+    with serve(behaviour) as url:
+        clone.set(SMALL)
+        clone.set(
+            {
+                "imdb": {
+                    "archive": {
+                        "url": url,
+                        "sha256": hashlib.sha256(content).hexdigest(),
+                        "reviews_sha256": digest(read_archive(archive, PER_CLASS)),
+                        "reviews_per_class": PER_CLASS,
+                    }
+                }
+            }
+        )
+        clone.command("git", "init", "-q")
+        clone.command("git", "add", "-A")
+        clone.command("git", "commit", "-qm", "a clone")
+        clone.dvc("repro")
+    assert behaviour.requests == [None, f"bytes={len(content) // 2}-"]
+    return clone
+
+
+def test_every_output_is_there_and_nothing_else_changes(clone: Clone) -> None:
+    lock = yaml.safe_load((clone.folder / "dvc.lock").read_text("utf-8"))
+    outputs = [out["path"] for stage in lock["stages"].values() for out in stage["outs"]]
+    assert len(outputs) > 20
+    for path in outputs:
+        assert (clone.folder / path).exists(), path
+    gain = json.loads((clone.folder / "metrics/imdb_gain.json").read_text("utf-8"))
+    assert set(gain["gain"]) == {"points", "low", "high"}
+    clone.command("git", "add", "-A")
+    clone.command("git", "commit", "-qm", "results")
+    assert clone.stale() == set()
+    assert clone.command("git", "status", "--short").stdout == ""
+
+
+def test_the_networks_learned_the_made_up_reviews(clone: Clone) -> None:
+    for model in ("linear", "mean", "lstm"):
+        metrics = json.loads((clone.folder / f"metrics/imdb_{model}.json").read_text("utf-8"))
+        assert metrics[model]["acc"] > 0.9
+
+
+AFTER_LSTM = {
+    "rate@lstm", "evaluate@lstm", "compare", "words", "architecture", "imdb_figures",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"imdb": {"lstm": {"hidden": 9}}}, {"pretrain", "lstm"} | AFTER_LSTM),
+        ({"imdb": {"lstm": {"epochs": 4}}}, {"lstm"} | AFTER_LSTM),
+        ({"imdb": {"words": ["plot"]}}, {"words", "imdb_figures"}),
+    ],
+)
+def test_a_parameter_reruns_what_it_is_for_and_nothing_else(
+    clone: Clone, changes: dict[str, object], expected: set[str]
+) -> None:
+    before = (clone.folder / "params.yaml").read_text("utf-8")
+    try:
+        clone.set(changes)
+        assert clone.stale() == expected
+    finally:
+        (clone.folder / "params.yaml").write_text(before, "utf-8")
+
+
+def test_the_vocabulary_does_not_tokenize_again(clone: Clone) -> None:
+    before = (clone.folder / "params.yaml").read_text("utf-8")
+    try:
+        clone.set({"imdb": {"vocabulary": {"size": 15}}})
+        stale = clone.stale()
+        assert {"vocabulary", "mean", "pretrain", "lstm"} <= stale
+        assert not {"download", "tokenize", "linear"} & stale
+    finally:
+        (clone.folder / "params.yaml").write_text(before, "utf-8")
+
+
+@pytest.mark.parametrize(
+    ("file", "expected"),
+    [
+        ("stages/imdb/figures.py", {"imdb_figures"}),
+        ("stages/imdb/architecture.py", {"architecture"}),
+    ],
+)
+def test_the_code_of_a_picture_trains_nothing_again(
+    clone: Clone, file: str, expected: set[str]
+) -> None:
+    path = clone.folder / file
+    before = path.read_text("utf-8")
+    try:
+        path.write_text(before + "# changed\n", "utf-8")
+        assert clone.stale() == expected
+    finally:
+        path.write_text(before, "utf-8")
+
+
+def test_the_same_parameters_give_the_same_bytes(clone: Clone) -> None:
+    before = (clone.folder / "dvc.lock").read_bytes()
+    clone.dvc(
+        "repro", "--force", "--single-item", "mean", "pretrain", "lstm", "words", "architecture"
+    )
+    assert (clone.folder / "dvc.lock").read_bytes() == before
+
+
+def test_an_experiment_runs_and_is_shown(clone: Clone) -> None:
+    clone.dvc("exp", "run", "--name", "wider", "-S", "imdb.lstm.epochs=2")
+    shown = json.loads(clone.dvc("exp", "show", "--json"))
+    names = [exp["name"] for exp in shown[1]["experiments"] or []]
+    assert names == ["wider"]
+    clone.dvc("exp", "remove", "wider")
+
+
+def test_a_typo_in_the_parameters_is_named_and_nothing_changes(clone: Clone) -> None:
+    path = clone.folder / "params.yaml"
+    before = path.read_text("utf-8")
+    weights = (clone.folder / "data/imdb/mean/seed-1.safetensors").read_bytes()
+    try:
+        path.write_text(before.replace("word_dropout", "word_droput", 1), "utf-8")
+        done = clone.command("dvc", "repro", "mean")
+        assert done.returncode != 0
+        assert "imdb.mean.word_droput is not a known key" in done.stderr
+    finally:
+        path.write_text(before, "utf-8")
+    clone.dvc("repro")
+    assert (clone.folder / "data/imdb/mean/seed-1.safetensors").read_bytes() == weights
+
+
+def pipeline() -> dict[str, dict[str, object]]:
+    """The stages of dvc.yaml, those of a matrix once."""
+    return yaml.safe_load((ROOT / "dvc.yaml").read_text("utf-8"))["stages"]
+
+
+@pytest.mark.parametrize("name", list(pipeline()))
+def test_a_stage_depends_on_exactly_the_code_it_runs(name: str) -> None:
+    stage = pipeline()[name]
+    module = re.match(r"python -m ([\w.]+)", str(stage["cmd"]))
+    assert module
+    dependencies = stage["deps"]
+    assert isinstance(dependencies, list)
+    listed = {path for path in dependencies if path.endswith(".py")}
+    assert listed == code_of(module.group(1), ROOT)

@@ -29,7 +29,7 @@ class Vocabulary(Section):
 
 class Linear(Section):
     ngrams: Annotated[int, Field(ge=1, le=3)]
-    min_reviews: Annotated[int, Field(ge=1)]
+    min_reviews: Annotated[int, Field(ge=1, le=1_000_000)]
     C: Annotated[float, Field(gt=0, le=1e6)]
 
 

@@ -100,6 +100,7 @@ def backward_figure() -> Figure:
     sheet.y += 0.2
     sheet.heading("where", "")
     sheet.note(r"$dQ$", r"$\partial L / \partial Q$, of the shape of $Q$")
+    sheet.note(r"$\varphi'(A_1)$", r"slope of $\varphi$ at $Z_1$, from $A_1$")
     for name, activation in model.ACTIVATIONS.items():
         sheet.note(name, rf"$\varphi'(A_1) = {result(activation.phi_prime)}$")
     sheet.note(r"$V$, $\mu$, $\eta$", "velocity, momentum, learning rate")

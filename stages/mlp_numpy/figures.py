@@ -75,8 +75,10 @@ def draw_boundary(axes: Axes, weights: Weights, activation: str, points: Points)
 
 
 def add_scale(figure: Figure, axes: list[Axes], classes: int) -> None:
-    """With two classes, the scale of the tint; with more, there is none for all of them."""
+    """With two classes, the scale of the tint; with more, which have one each, their names."""
     if classes != 2:
+        handles, names = axes[0].get_legend_handles_labels()
+        figure.legend(handles, names, loc="outside right center", markerscale=2)
         return
     colors = np.array([to_rgb(name) for name in (COLORS[0], "white", COLORS[1])])
     tints = LinearSegmentedColormap.from_list("classes", 1 - TINT * (1 - colors))

@@ -62,19 +62,21 @@ def record(epochs: Iterable[Epoch], data: Data, live_dir: Path, metrics: Path, n
         The last epoch.
 
     Raises:
-        StageError: if the training diverges: the loss is not finite, or is ten times what
-            guessing costs, which no step that goes downhill can reach.
+        StageError: if the training diverges: the loss is not finite, or more than ten times what
+            guessing costs, where an untrained network begins.
     """
     limit = 10 * np.log(data.classes)
     Y_test = one_hot(data.test_labels, data.classes)
-    with Live(
-        dir=str(live_dir), save_dvc_exp=False, dvcyaml=None, monitor_system=False
-    ) as live, np.errstate(over="ignore", invalid="ignore"):  # fmt: skip
+    with (
+        np.errstate(over="ignore", invalid="ignore"),  # the check below tells of it better
+        Live(dir=str(live_dir), save_dvc_exp=False, dvcyaml=None, monitor_system=False) as live,
+    ):
         for number, epoch in enumerate(epochs, start=1):
             if not epoch.loss <= limit:  # not >, which nan would pass
                 raise StageError(
                     f"training diverged: in epoch {number} the loss is {epoch.loss:.4g}, and"
-                    f" guessing costs {limit / 10:.4g}; lower mlp.learning_rate or mlp.momentum"
+                    f" guessing costs {limit / 10:.4g}; lower mlp.learning_rate or mlp.momentum, or"
+                    " scale the coordinates to about 1"
                 )
             log_A2 = epoch.log_probabilities(data.X_test)
             acc = accuracy(log_A2, data.test_labels)

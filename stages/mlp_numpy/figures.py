@@ -59,8 +59,8 @@ def draw_boundary(axes: Axes, weights: Weights, activation: str, points: Points)
 
     # 0 where all classes are equally probable, 1 where one is certain.
     sure = (A2.max(axis=1) - 1 / classes) / (1 - 1 / classes)
-    color = np.array([to_rgb(COLORS[c % len(COLORS)]) for c in A2.argmax(axis=1)])
-    image = 1 - TINT * sure[:, None] * (1 - color)
+    colors = np.array([to_rgb(COLORS[c % len(COLORS)]) for c in range(classes)])
+    image = 1 - TINT * sure[:, None] * (1 - colors[A2.argmax(axis=1)])
     axes.imshow(
         image.reshape(200, 200, 3),
         origin="lower",

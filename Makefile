@@ -31,7 +31,11 @@ $(READY): pyproject.toml constraints.txt
 .PHONY: repro
 repro: $(READY) ## run what is out of date of the pipeline: every number and picture
 	$(BIN)/dvc repro
-	@$(BIN)/python -m stages.report
+	@echo
+	@$(BIN)/python -m stages.readme
+	@echo
+	@echo "pictures: plots/*.png    table: metrics/results.csv    page of all plots: make plots"
+	@echo "compare experiments: $(BIN)/dvc exp show   (see README.md)"
 
 .PHONY: test
 test: $(READY) ## check style and types, run the tests
@@ -44,6 +48,10 @@ test: $(READY) ## check style and types, run the tests
 plots: $(READY) ## build the page of all plots
 	$(BIN)/dvc plots show
 
+.PHONY: readme
+readme: $(READY) ## write the table of results into README.md
+	$(BIN)/python -m stages.readme README.md
+
 .PHONY: bench
 bench: $(READY) ## time the networks against other libraries
-	$(BIN)/python benchmarks/mlp.py
+	$(BIN)/python -m benchmarks.mlp

@@ -60,6 +60,7 @@ class Pretrain(Section):
     steps: Annotated[int, Field(ge=1, le=1_000)]
     sample: Annotated[int, Field(ge=1, le=100_000)]
     learning_rate: Rate
+    threads: Annotated[int, Field(ge=1, le=256)]
     seed: Seed
 
 

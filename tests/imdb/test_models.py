@@ -128,7 +128,7 @@ def test_the_sampled_softmax_has_the_gradients_of_the_cross_entropy(
         for size in [(7, 4), (7,), (5, 4), (5,)]
     )
     hits = torch.tensor([-1, 2, -1, 0, 4, -1, -1])
-    loss = SampledSoftmax.apply(guesses, right, rows, biases, hits)
+    loss = SampledSoftmax.apply(guesses, right, rows, biases, hits)  # type: ignore[no-untyped-call]
     loss.backward()
 
     logits = guesses @ rows.T + biases

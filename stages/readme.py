@@ -1,0 +1,82 @@
+"""The table of results, as the README shows it and `make repro` prints it.
+
+python -m stages.readme             print it
+python -m stages.readme README.md   write it between the README's two markers
+"""
+
+import argparse
+import json
+from pathlib import Path
+
+import pandas as pd
+
+from stages.common.errors import StageError, run
+from stages.common.files import atomic
+
+BEGIN, END = "<!-- results: begin -->", "<!-- results: end -->"
+NAMES = {
+    "linear": "TF-IDF of words and pairs, logistic regression",
+    "mean": "mean of embeddings",
+    "lstm": "LSTM",
+}
+
+
+def table(results: pd.DataFrame, gain: dict[str, float], data: str) -> str:
+    """The Markdown of the results: accuracy with its 95 % interval, a row a model, and the gain."""
+    lines = [
+        f"Accuracy on the test reviews. Data: **{data}**. In brackets: 95 % intervals.",
+        "",
+        "| model | accuracy | AUC | parameters | seeds |",
+        "|---|---:|---:|---:|---:|",
+    ]
+    for row in results.itertuples():
+        accuracy = f"{row.accuracy:.2%} ({row.low:.2%} – {row.high:.2%})"
+        cells = [NAMES[row.model], accuracy, f"{row.auc:.4f}", f"{row.parameters:,}", row.seeds]
+        lines.append("| " + " | ".join(map(str, cells)) + " |")
+    lines += [
+        "",
+        f"LSTM − mean: **{gain['points']:+.2f} points** ({gain['low']:+.2f} – {gain['high']:+.2f}),"
+        " resampling both the seeds and the test reviews.",
+    ]
+    return "\n".join(lines)
+
+
+def committed(root: Path) -> str:
+    """The table of the metrics under `root`."""
+    try:
+        results = pd.read_csv(root / "metrics/results.csv")
+        gain = json.loads((root / "metrics/imdb_gain.json").read_text("utf-8"))["gain"]
+    except FileNotFoundError as error:
+        raise StageError(f"{error.filename}: no such file; run: dvc repro") from None
+    return table(results, gain, results["data"].iloc[0])
+
+
+def insert(text: str, new: str) -> str:
+    """The text with `new` between its markers.
+
+    Raises:
+        StageError: when the markers are missing.
+    """
+    before, begin, rest = text.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not begin or not end:
+        raise StageError(f"README.md: the markers {BEGIN} and {END} are missing")
+    return f"{before}{BEGIN}\n{new}\n{END}{after}"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("readme", type=Path, nargs="?", help="the file to write it into")
+    args = parser.parse_args()
+
+    new = committed(Path())
+    if args.readme is None:
+        print(new)
+        return
+    text = insert(args.readme.read_text("utf-8"), new)
+    with atomic(args.readme) as temporary:
+        temporary.write_text(text, "utf-8")
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,73 @@
+"""What is committed fits together: code, parameters, dvc.lock, metrics, pictures and README."""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from stages.readme import committed, insert
+from tests.conftest import ROOT
+
+README = (ROOT / "README.md").read_text("utf-8")
+
+
+def test_the_lock_is_in_step_with_code_parameters_metrics_and_plots() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "dvc", "status", "--json"],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        check=True,
+    )
+    out_of_step = []
+    for stage, changes in json.loads(done.stdout or "{}").items():
+        for change in changes:
+            if isinstance(change, str):
+                out_of_step.append(f"{stage}: {change}")
+                continue
+            for paths in change.values():
+                # data/ is not in git: in a fresh clone it is missing, and that is all right.
+                out_of_step += [
+                    f"{stage}: {path} {what}"
+                    for path, what in paths.items()
+                    if not path.startswith("data/")
+                ]
+    assert not out_of_step, "run: dvc repro"
+
+
+def test_the_readmes_table_is_that_of_the_metrics() -> None:
+    assert insert(README, committed(ROOT)) == README, "run: make readme"
+
+
+def links(text: str) -> set[str]:
+    found = re.findall(r"\]\(([^)#\s]+)", text) + re.findall(r'src="([^"]+)"', text)
+    return {link for link in found if not link.startswith("http")}
+
+
+@pytest.mark.parametrize("link", sorted(links(README)))
+def test_the_readmes_links_lead_somewhere(link: str) -> None:
+    assert (ROOT / link).exists()
+
+
+@pytest.mark.parametrize(
+    "picture",
+    [
+        "1-input_data.png", "1-loss_accuracy.png", "1-BP1.png", "1-BP2.png", "2-Pytorch.png",
+        "3-model-mean.png", "3-model-LSTM.png",
+    ],
+)  # fmt: skip
+def test_a_picture_of_the_readme_is_a_dvc_plot(picture: str) -> None:
+    assert f"plots/{picture}" in README
+    plots = (ROOT / "dvc.yaml").read_text("utf-8").partition("\nplots:\n")[2]
+    assert f"- plots/{picture}\n" in plots
+
+
+def test_no_review_is_in_git() -> None:
+    listed = subprocess.run(
+        ["git", "ls-files"], capture_output=True, text=True, cwd=ROOT, check=True
+    ).stdout.splitlines()
+    assert not [path for path in listed if Path(path).parts[0] == "data"]
+    assert all((ROOT / path).stat().st_size < 1_100_000 for path in listed)

@@ -15,6 +15,7 @@ from stages.mlp_torch import autograd
 from stages.points import table
 
 SAMPLES = 200  # of the training points: differences take a forward pass for each entry and step
+HIDDEN = 16  # units at most: of many more, one has its kink of ReLU near every sample
 
 
 def main() -> None:
@@ -27,7 +28,8 @@ def main() -> None:
 
     mlp = load(arguments.params, "mlp", MLP)
     X, labels, classes = table.read(arguments.train)
-    weights = initial(X.shape[1], mlp.hidden, classes, np.random.default_rng(mlp.seed))
+    hidden = min(mlp.hidden, HIDDEN)
+    weights = initial(X.shape[1], hidden, classes, np.random.default_rng(mlp.seed))
     X, labels = X[:SAMPLES], labels[:SAMPLES]
     Y = one_hot(labels, classes)
     by_differences = [differences.gradient_error(X, Y, weights, phi) for phi in ACTIVATIONS]

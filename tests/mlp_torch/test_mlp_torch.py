@@ -202,6 +202,18 @@ def test_the_commands_from_training_to_pictures(
     assert pictures[0][0].startswith(b"\x89PNG")
 
 
+def test_the_gradients_of_a_wide_network_are_compared_too(
+    tmp_path: Path, inputs: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump({"mlp": {**MLP, "hidden": 4096}}))
+    monkeypatch.setattr(
+        "sys.argv", ["stage", inputs[0], inputs[2], f"--metrics={tmp_path / 'm.json'}"]
+    )
+    gradients.main()
+    digits = json.loads((tmp_path / "m.json").read_text())["gradient_digits"]
+    assert digits["differences"] >= 7
+
+
 def test_the_gap_is_the_largest_of_all_versions(tmp_path: Path) -> None:
     for name, losses in (("numpy", [1.0, 2.0]), ("a", [1.0, 2.5]), ("b", [0.9, 2.0])):
         folder = tmp_path / name / "plots" / "metrics" / "train"

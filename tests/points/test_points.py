@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stages.common.errors import StageError
@@ -22,6 +22,7 @@ def write_params(path: Path, **changes: object) -> Path:
     return path
 
 
+@settings(deadline=None)
 @given(
     kind=st.sampled_from(["moons", "circles", "blobs", "spirals", "xor"]),
     size=st.integers(20, 80),

@@ -1,8 +1,15 @@
 """One kind of error for everything a user can mend, and the one place where it is told."""
 
 import errno
+import re
 import sys
 from collections.abc import Callable
+
+# NumPy and safetensors lose the number of the system's error, and keep only its words.
+DISK_FULL = re.compile(
+    r"no space left|not enough free space|quota exceeded|\d+ requested and \d+ written",
+    re.IGNORECASE,
+)
 
 
 class StageError(Exception):
@@ -23,11 +30,14 @@ def run(main: Callable[[], None]) -> None:
             "error: out of memory; close other programs, or lower the batch or vocabulary sizes"
             " in params.yaml"
         )
-    except OSError as error:
-        if error.errno == errno.ENOSPC:
-            sys.exit("error: no space left on the disk; free some and run again")
-        if error.filename is None:
-            raise
-        sys.exit(f"error: {error.filename}: {error.strerror}")
     except KeyboardInterrupt:
         sys.exit(130)
+    except BrokenPipeError:  # whoever read our output, `head` say, has enough
+        sys.stderr.close()
+        sys.exit(0)
+    except Exception as error:
+        if DISK_FULL.search(str(error)) or getattr(error, "errno", None) == errno.EDQUOT:
+            sys.exit("error: no space left on the disk; free some and run again")
+        if isinstance(error, OSError) and error.filename is not None:
+            sys.exit(f"error: {error.filename}: {error.strerror}")
+        raise

@@ -63,6 +63,8 @@ def test_json_is_sorted_and_rounded(tmp_path: Path) -> None:
     [
         (StageError("mend it"), "error: mend it"),
         (OSError(28, "No space left on device", "data/x"), "no space left on the disk"),
+        (OSError("Not enough free space to write 9 bytes"), "no space left on the disk"),
+        (OSError("4096 requested and 17 written"), "no space left on the disk"),
         (PermissionError(13, "Permission denied", "data/x"), "data/x: Permission denied"),
         (MemoryError(), "out of memory"),
     ],

@@ -45,7 +45,9 @@ test: $(READY) ## check style and types, run the tests
 	$(BIN)/pytest
 
 .PHONY: plots
-plots: $(READY) ## build the page of all plots
+plots: $(READY) ## build the page of all plots, dvc_plots/index.html; needs no network
+	$(BIN)/python -m stages.common.page --out .dvc/tmp/page.html
+	$(BIN)/dvc config --local plots.html_template tmp/page.html
 	$(BIN)/dvc plots show
 
 .PHONY: readme

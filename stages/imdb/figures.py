@@ -76,22 +76,27 @@ def gain(table: pd.DataFrame, data: str) -> Figure:
 
 
 def evaluation(folders: dict[str, Path], data: str) -> Figure:
-    """ROC, reliability, and accuracy by length and by stars, of the three models."""
-    figure, axes = plt.subplots(2, 2, figsize=(WIDTH, 5.8))
-    (roc, reliability), (length, stars) = axes
+    """Curves, calibration, confusion, and accuracy by length and by stars, of the three models."""
+    figure, axes = plt.subplots(3, 2, figsize=(WIDTH, 8.2))
+    (roc, recall), (reliability, confused), (length, stars) = axes
     for model, folder in folders.items():
         style: dict[str, Any] = {"color": COLOURS[model], "label": NAMES[model]}
         curve = pd.read_csv(folder / "roc.csv")
         roc.plot(curve["false_positive_rate"], curve["true_positive_rate"], **style)
+        curve = pd.read_csv(folder / "precision_recall.csv")
+        recall.plot(curve["recall"], curve["precision"], **style)
         bins = pd.read_csv(folder / "calibration.csv")
         reliability.plot(bins["probability"], bins["good"], marker="o", markersize=4, **style)
         by_accuracy(length, pd.read_csv(folder / "by_length.csv"), style)
         if (folder / "by_stars.csv").exists():
             by_accuracy(stars, pd.read_csv(folder / "by_stars.csv"), style)
+    # Only the corner where good models differ.
     roc.set(xlabel="false positive rate", ylabel="true positive rate", xlim=(0, 0.4), ylim=(0.6, 1))
     roc.legend(loc="lower right", fontsize=10)
+    recall.set(xlabel="recall", ylabel="precision", xlim=(0.6, 1), ylim=(0.6, 1))
     reliability.plot([0, 1], [0, 1], color="black", linewidth=1, linestyle=":")
     reliability.set(xlabel="rated to be good", ylabel="truly good")
+    confusion(confused, json.loads((folders["lstm"] / "summary.json").read_text("utf-8")))
     length.set(xlabel="words in the review", ylabel="accuracy")
     length.tick_params(axis="x", labelrotation=35, labelsize=9)
     stars.set(xlabel="stars that the writer gave", ylabel="accuracy")
@@ -101,6 +106,24 @@ def evaluation(folders: dict[str, Path], data: str) -> Figure:
         each.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
     sign(figure, data)
     return figure
+
+
+def confusion(axes: Axes, summary: dict[str, Any]) -> None:
+    """The LSTM's confusion matrix: reviews by what they are and how they were rated."""
+    counts = summary["confusion"]
+    matrix = np.array(
+        [[counts["true_bad"], counts["false_good"]], [counts["false_bad"], counts["true_good"]]]
+    )
+    axes.imshow(matrix, cmap=LinearSegmentedColormap.from_list("", ["white", BLUE]), vmin=0)
+    for i in range(2):
+        for j in range(2):
+            dark = matrix[i, j] > matrix.max() / 2
+            axes.text(j, i, f"{matrix[i, j]:,}", ha="center", va="center",
+                      color="white" if dark else "black")  # fmt: skip
+    axes.set_xticks([0, 1], ["bad", "good"])
+    axes.set_yticks([0, 1], ["bad", "good"])
+    axes.set(xlabel=f"rated by the {NAMES['lstm']}", ylabel="truly")
+    axes.spines[:].set_visible(False)
 
 
 def by_accuracy(axes: Axes, table: pd.DataFrame, style: dict[str, Any]) -> None:

@@ -139,19 +139,19 @@ def neighbours(table: pd.DataFrame, data: str) -> Figure:
     """For some words the words nearest to them, in both networks' embeddings."""
     words = list(dict.fromkeys(table["word"]))
     models = list(dict.fromkeys(table["model"]))
-    figure, axes = plt.subplots(1, len(models), figsize=(WIDTH, 0.7 + 0.62 * len(words)))
+    figure, axes = plt.subplots(1, len(models), figsize=(WIDTH, 0.8 + 0.5 * len(words)))
     for each, model in zip(np.atleast_1d(axes), models, strict=True):
-        each.set(xlim=(0, 1), ylim=(-0.2, len(words)))
+        each.set(xlim=(0, 1), ylim=(0, len(words)))
         each.axis("off")
-        each.set_title(f"{NAMES[model]}'s embedding", color=COLOURS[model], fontweight="bold")
+        each.set_title(f"embedding of the {NAMES[model]}", color=COLOURS[model], fontweight="bold")
         for i, word in enumerate(words):
             rows = table[(table["model"] == model) & (table["word"] == word)]
             nearest = list(rows["neighbour"])
             half = (len(nearest) + 1) // 2
-            y = len(words) - i - 0.25
-            each.text(0, y, word, fontweight="bold", va="top", fontsize=11)
+            y = len(words) - i - 0.1
+            each.text(0, y, word, fontweight="bold", va="top", fontsize=9.5)
             lines = ", ".join(nearest[:half]) + ",\n" + ", ".join(nearest[half:])
-            each.text(0.33, y, lines, va="top", fontsize=9, linespacing=1.2)
+            each.text(0.32, y, lines, va="top", fontsize=9, linespacing=1.25)
     sign(figure, data)
     return figure
 
@@ -165,7 +165,7 @@ def word_map(table: pd.DataFrame, data: str) -> Figure:
         points = each.scatter(
             rows["x"], rows["y"], c=rows["good"], cmap=SENTIMENT, vmin=0, vmax=1, s=16
         )
-        each.set_title(f"{NAMES[model]}'s embedding", color=COLOURS[model], fontweight="bold")
+        each.set_title(f"embedding of the {NAMES[model]}", color=COLOURS[model], fontweight="bold")
         each.set(xticks=[], yticks=[], xlabel="first component")
         annotate(each, rows)
     np.atleast_1d(axes)[0].set_ylabel("second component")

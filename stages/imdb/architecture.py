@@ -160,7 +160,7 @@ def draw_mean(network: MeanClassifier, words: list[str]) -> Figure:
     sheet.text(3.75, y, "×", fontsize=17)
     shape = f"dictionary × embedding_dim\n{times(dictionary, dim)}"
     sheet.matrix(5.1, y, shades(weight[2:9, :DIMENSIONS]), "embedding matrix", shape)
-    sheet.text(5.1, 3.08, f"{weight.numel():,} parameters", fontsize=9.5, color=GREY)
+    sheet.text(5.1, 2.88, f"{weight.numel():,} parameters", fontsize=9.5, color=GREY)
     sheet.text(6.5, y, "=", fontsize=17)
     shape = f"batch × review_len\n× embedding_dim\n{times(1, length, dim)}"
     sheet.matrix(8.2, y, shades(embedded), "embeddings", shape)
@@ -215,8 +215,8 @@ def draw_lstm(network: LSTMClassifier, words: list[str]) -> Figure:
         (6.7, "logit", f"batch × 1\n{output.parameters:,} parameters"),
     ]
     for y, name, shape in rows:
-        sheet.text(5.75, y + 0.2, name, ha="left", fontweight="bold")
-        sheet.text(5.75, y + 0.0, shape, ha="left", va="top", fontsize=9.5, linespacing=1.3)
+        sheet.text(5.65, y + 0.2, name, ha="left", fontweight="bold")
+        sheet.text(5.65, y + 0.0, shape, ha="left", va="top", fontsize=9.5, linespacing=1.3)
     return sheet.figure
 
 

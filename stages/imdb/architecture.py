@@ -18,7 +18,7 @@ from stages.common.errors import run
 from stages.common.figures import BLUE, GREEN, GREY, ORANGE, PURPLE, SKY
 from stages.imdb.batches import pad
 from stages.imdb.models import LSTMClassifier, MeanClassifier
-from stages.imdb.saved import Network, load
+from stages.imdb.saved import Network, describe, load
 
 SHOWN = ["what", "a", "great", "film", "!"]
 
@@ -140,7 +140,7 @@ DIMENSIONS = 6  # of the embedding are shown
 
 
 @torch.inference_mode()
-def draw_mean(network: MeanClassifier, words: list[str]) -> Figure:
+def draw_mean(network: MeanClassifier, words: list[str], data: str) -> Figure:
     """One-hot review × embedding matrix = embeddings → average → fully connected → rating."""
     review = example(network, words)
     weight = network.embedding.weight
@@ -177,11 +177,12 @@ def draw_mean(network: MeanClassifier, words: list[str]) -> Figure:
     sheet.arrow((2.3, y), (1.9, y))
     sheet.text(1.0, y + 0.2, "rating", fontweight="bold")
     sheet.text(1.0, y - 0.2, review.verdict)
+    sheet.text(9.9, 0.15, f"trained on: {data}", ha="right", fontsize=8.5, color=GREY)
     return sheet.figure
 
 
 @torch.inference_mode()
-def draw_lstm(network: LSTMClassifier, words: list[str]) -> Figure:
+def draw_lstm(network: LSTMClassifier, words: list[str], data: str) -> Figure:
     """The same embeddings → LSTM, unrolled → last, mean and maximum → fully connected → rating."""
     review = example(network, words)
     embedding, lstm, output = (review.layers[name] for name in ("embedding", "lstm", "output"))
@@ -217,6 +218,7 @@ def draw_lstm(network: LSTMClassifier, words: list[str]) -> Figure:
     for y, name, shape in rows:
         sheet.text(5.65, y + 0.2, name, ha="left", fontweight="bold")
         sheet.text(5.65, y + 0.0, shape, ha="left", va="top", fontsize=9.5, linespacing=1.3)
+    sheet.text(9.9, 0.15, f"trained on: {data}", ha="right", fontsize=8.5, color=GREY)
     return sheet.figure
 
 
@@ -237,8 +239,9 @@ def main() -> None:
     lstm, _ = load(args.lstm)
     assert isinstance(mean, MeanClassifier)  # noqa: S101  model.json says so
     assert isinstance(lstm, LSTMClassifier)  # noqa: S101
-    figures.save(draw_mean(mean, words), args.mean_picture)
-    figures.save(draw_lstm(lstm, words), args.lstm_picture)
+    data = describe(args.mean).data
+    figures.save(draw_mean(mean, words, data), args.mean_picture)
+    figures.save(draw_lstm(lstm, words, data), args.lstm_picture)
 
 
 if __name__ == "__main__":

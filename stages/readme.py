@@ -15,7 +15,7 @@ from stages.common.files import atomic
 
 BEGIN, END = "<!-- results: begin -->", "<!-- results: end -->"
 NAMES = {
-    "linear": "TF-IDF of words and pairs, logistic regression",
+    "linear": "TF-IDF, logistic regression",
     "mean": "mean of embeddings",
     "lstm": "LSTM",
 }

@@ -77,6 +77,11 @@ def main() -> None:
 
     linear, mean, lstm = (read(path) for path in (args.linear, args.mean, args.lstm))
     index = test_index(args.reviews, mean)
+    if len({linear.data, mean.data, lstm.data}) > 1:
+        raise StageError(
+            f"predictions are about different data: linear {linear.data!r}, mean {mean.data!r},"
+            f" lstm {lstm.data!r}; run dvc repro"
+        )
     if mean.seeds != lstm.seeds:
         raise StageError(f"seeds differ: mean has {mean.seeds}, lstm {lstm.seeds}; run dvc repro")
     labels = index["label"].to_numpy(np.int64)

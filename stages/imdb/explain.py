@@ -8,7 +8,7 @@ from stages.imdb.batches import pad
 from stages.imdb.models import PAD, LSTMClassifier, MeanClassifier
 from stages.imdb.reviews import Ids
 
-STEPS = 64  # of the integral; its error is below a hundredth of a logit
+STEPS = 64  # of the integral; its error is about a hundredth of a logit
 
 
 def contributions(

@@ -53,19 +53,29 @@ def fetch(url: str, path: Path, digest: str) -> None:
 
 
 def _fetch_with_retries(url: str, part: Path) -> None:
-    for pause in (*PAUSES, None):
-        have = part.stat().st_size if part.exists() else 0
+    """Transfer until all is there; give up when PAUSES end without a byte more than ever before."""
+    pauses = iter(PAUSES)
+    best = _size(part)
+    while True:
         try:
-            return _transfer(url, part, have)
+            return _transfer(url, part, _size(part))
         except (requests.ConnectionError, requests.Timeout, _BrokenTransferError) as error:
-            have_now = part.stat().st_size if part.exists() else 0
+            if _size(part) > best:
+                best, pauses = _size(part), iter(PAUSES)
+            pause = next(pauses, None)
             if pause is None:
                 raise UnreachableError(
-                    f"{url}: {_reason(error)}; {have_now:,} bytes are kept for the next run."
+                    f"{url}: {_reason(error)}; {_size(part):,} bytes are kept for the next run."
                     " Check the network, or name a copy of the archive in IMDB_ARCHIVE"
                 ) from None
             say(f"download: {_reason(error)}; trying again in {pause} s")
             time.sleep(pause)
+        except requests.RequestException as error:
+            raise StageError(f"{url}: {error}; correct imdb.archive.url in params.yaml") from None
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_size if path.exists() else 0
 
 
 class _BrokenTransferError(Exception):

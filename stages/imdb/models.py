@@ -6,7 +6,7 @@ Both take the same batches,
     lengths  int64 [batch], how many of them are words, at least 1
 
 and return the logits, float32 [batch]: above 0 the review is rated good. Padding never changes an
-answer.
+answer beyond rounding.
 """
 
 import torch

@@ -8,7 +8,9 @@ A file or standard input holds a review a line.
 """
 
 import argparse
+import html
 import json
+import re
 import sys
 from collections.abc import Iterable, Iterator
 from itertools import islice
@@ -57,6 +59,11 @@ def read_texts(args: argparse.Namespace) -> Iterator[str]:
         yield from (line.decode("utf-8", errors="replace") for line in sys.stdin.buffer)
 
 
+def cleaned(text: str) -> str:
+    """The text without HTML: tags become spaces, entities characters; and plain apostrophes."""
+    return html.unescape(re.sub(r"</?[A-Za-z][^<>]*>", " ", text)).replace("\u2019", "'")
+
+
 def rated(texts: Iterable[str], raters: list[Rater], explain: bool) -> Iterator[dict[str, object]]:
     """For each text a record: words, known (share of them), and by network good and verdict.
 
@@ -64,7 +71,7 @@ def rated(texts: Iterable[str], raters: list[Rater], explain: bool) -> Iterator[
     rating: good and verdict are None.
     """
     texts = iter(texts)
-    while batch := [tokenize(text)[:LONGEST] for text in islice(texts, TOGETHER)]:
+    while batch := [tokenize(cleaned(text))[:LONGEST] for text in islice(texts, TOGETHER)]:
         numbers = {rater.name: [rater.ids(tokens) for tokens in batch] for rater in raters}
         goods = {rater.name: rate(rater.network, numbers[rater.name]) for rater in raters}
         for i, tokens in enumerate(batch):
@@ -127,6 +134,8 @@ def main() -> None:
     parser.add_argument("--explain", action="store_true", help="which words moved the rating")
     parser.add_argument("--models", type=Path, nargs="+", default=MODELS, metavar="FOLDER")
     args = parser.parse_args()
+    if args.text and args.file:
+        parser.error("give texts or --file, not both")
 
     raters = [Rater(folder) for folder in args.models]
     for record in rated(read_texts(args), raters, args.explain):

@@ -1,6 +1,7 @@
 """The ratings of the test reviews by one model, as its stage hands them to the evaluation."""
 
-from dataclasses import dataclass
+import json
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -35,14 +36,11 @@ class Predictions:
 
 def write(predictions: Predictions, path: Path) -> None:
     """Write a safetensors file with the probabilities, the rest in its metadata."""
-    metadata = {
-        "model": predictions.model,
-        "data": predictions.data,
-        "parameters": str(predictions.parameters),
-        "seeds": " ".join(map(str, predictions.seeds)),
-    }
+    about = asdict(predictions)
+    probabilities = about.pop("probabilities")
+    # One entry: safetensors writes several in another order each time.
     with atomic(path) as temporary:
-        save_file({"probabilities": predictions.probabilities}, temporary, metadata)
+        save_file({"probabilities": probabilities}, temporary, {"about": json.dumps(about)})
 
 
 def read(path: Path) -> Predictions:
@@ -53,15 +51,15 @@ def read(path: Path) -> Predictions:
     """
     try:
         with safetensors.safe_open(path, framework="numpy") as file:
-            metadata = file.metadata()
-            return Predictions(
-                model=metadata["model"],
-                data=metadata["data"],
-                parameters=int(metadata["parameters"]),
-                seeds=[int(seed) for seed in metadata["seeds"].split()],
-                probabilities=file.get_tensor("probabilities"),
-            )
-    except (FileNotFoundError, safetensors.SafetensorError, KeyError, TypeError) as error:
+            about = json.loads(file.metadata()["about"])
+            return Predictions(**about, probabilities=file.get_tensor("probabilities"))
+    except (
+        FileNotFoundError,
+        safetensors.SafetensorError,
+        KeyError,
+        TypeError,
+        ValueError,
+    ) as error:
         raise StageError(f"{path}: not a file of predictions ({error}); run dvc repro") from None
 
 

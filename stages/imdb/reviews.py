@@ -16,7 +16,6 @@ import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
-from sklearn.model_selection import GroupShuffleSplit
 
 from stages.common.errors import StageError
 from stages.common.files import atomic
@@ -103,7 +102,7 @@ def data_name(schema: pa.Schema) -> str:
 
 
 def split_by_film(reviews: Reviews, fraction: float) -> tuple[Indices, Indices]:
-    """Hold out a fraction of the training reviews for validation, a film's reviews together.
+    """Hold out the training reviews of a fraction of the films, for validation.
 
     Where films are unknown, runs of 50 neighbours stand in for them, since the reviews of one film
     mostly stand side by side.
@@ -111,6 +110,8 @@ def split_by_film(reviews: Reviews, fraction: float) -> tuple[Indices, Indices]:
     Returns:
         The numbers of the reviews to train and to validate on, int64, ascending.
     """
+    from sklearn.model_selection import GroupShuffleSplit  # slow to import; rating needs none
+
     train = reviews.where("train")
     if fraction == 0:
         return train, train[:0]

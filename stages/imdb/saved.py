@@ -25,7 +25,7 @@ from stages.imdb.reviews import read_words
 
 ModelName = Literal["mean", "lstm"]
 Network = MeanClassifier | LSTMClassifier
-Size = Annotated[int, Field(ge=0, le=1 << 31)]
+Size = Annotated[int, Field(ge=1, le=1 << 31)]
 
 
 class Description(Section):

@@ -97,6 +97,7 @@ def bind(network: Network, settings: Imdb) -> tuple[Training, Objective]:
     """The section of the parameters and the objective that go with a network."""
     if isinstance(network, MeanClassifier):
         return settings.mean, partial(plain, network)
+    network.dropout.p = settings.lstm.dropout  # no part of the trained network: not in `sizes`
     return settings.lstm, partial(adversarial, network, settings.lstm.perturbation)
 
 
@@ -135,6 +136,13 @@ def _watch(done: "Synchronized[int]", futures: list[Future[None]]) -> Iterator[i
         seen = now
 
 
+def processors() -> int:
+    """How many processors this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
 def train_all(task: Task, reviews: int) -> None:
     """Train from every seed, as many at a time as there are processors."""
     context = get_context("spawn")
@@ -142,7 +150,7 @@ def train_all(task: Task, reviews: int) -> None:
     seeds = task.settings.seeds
     own = task.settings.mean if task.model == "mean" else task.settings.lstm
     total = reviews * own.epochs * len(seeds)
-    workers = min(len(seeds), os.cpu_count() or 1)
+    workers = min(len(seeds), processors())
     with ProcessPoolExecutor(workers, context, _start_process, (done,)) as pool:
         futures = [pool.submit(train_seed, task, seed) for seed in seeds]
         for _ in progress(_watch(done, futures), total, task.model, "review", size=lambda n: n):

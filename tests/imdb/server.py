@@ -1,6 +1,7 @@
 """A web server on this machine that serves one file, in ways that go wrong on demand."""
 
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -13,7 +14,7 @@ class Behaviour:
     """What the server does; each entry of `faults` spoils one request, then all is well.
 
     Faults: an int closes the connection after so many bytes; "503" and the like answer with that
-    status; a bytes object is sent in place of the file.
+    status; "stall" sends nothing for a second; a bytes object is sent in place of the file.
     """
 
     content: bytes
@@ -32,6 +33,9 @@ def serve(behaviour: Behaviour) -> Iterator[str]:
             behaviour.requests.append(wanted)
             fault = behaviour.faults.pop(0) if behaviour.faults else None
             content = fault if isinstance(fault, bytes) else behaviour.content
+            if fault == "stall":
+                time.sleep(1)
+                return
             if isinstance(fault, str):
                 self.send_error(int(fault))
                 return

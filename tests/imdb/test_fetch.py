@@ -87,6 +87,26 @@ def test_a_file_that_changes_between_two_requests_is_refused(tmp_path: Path) -> 
     only_whole(tmp_path)
 
 
+def test_a_connection_may_break_often_as_long_as_bytes_come(tmp_path: Path) -> None:
+    with serve(Behaviour(CONTENT, faults=[20_000] * 12)) as url:
+        fetch(url, tmp_path / "a.tar.gz", SHA256)
+    only_whole(tmp_path)
+
+
+def test_a_server_that_stalls_is_not_waited_for_for_ever(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "TIMEOUT", (1, 0.2))
+    with serve(Behaviour(CONTENT, faults=["stall", 100_000, "stall"])) as url:
+        fetch(url, tmp_path / "a.tar.gz", SHA256)
+    only_whole(tmp_path)
+
+
+def test_an_address_that_is_none_is_told(tmp_path: Path) -> None:
+    with pytest.raises(StageError, match=r"imdb\.archive\.url"):
+        fetch("https://", tmp_path / "a.tar.gz", SHA256)
+
+
 @pytest.mark.parametrize("status", ["403", "404"])
 def test_a_refusal_is_told_at_once(tmp_path: Path, status: str) -> None:
     behaviour = Behaviour(CONTENT, faults=[status])
@@ -108,7 +128,7 @@ def test_no_server_at_all(tmp_path: Path) -> None:
 
 def test_a_connection_that_always_breaks_keeps_what_came(tmp_path: Path) -> None:
     with (
-        serve(Behaviour(CONTENT, faults=[10, 10, 10, 10, 10])) as url,
+        serve(Behaviour(CONTENT, faults=[50, 0, 0, 0, 0, 0])) as url,
         pytest.raises(UnreachableError, match="50 bytes are kept"),
     ):
         fetch(url, tmp_path / "a.tar.gz", SHA256)

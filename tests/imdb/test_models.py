@@ -1,22 +1,30 @@
 """The two networks: padding, shapes, batches, and the gradients written by hand."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch import Tensor
+from torch import Tensor, nn
 
+from stages.common import params
 from stages.common.errors import StageError
-from stages.imdb import pretraining, saved
+from stages.imdb import models, pretraining, saved, vocabulary
 from stages.imdb.batches import in_order_of_length, pad, shuffled
 from stages.imdb.explain import contributions
 from stages.imdb.models import PAD, LSTMClassifier, MeanClassifier
+from stages.imdb.params import LSTM, Imdb
 from stages.imdb.pretraining import LanguageModel, SampledSoftmax
 from stages.imdb.rating import rate
-from stages.imdb.training import adversarial, cut, drop_words, plain, schedule
+from stages.imdb.reviews import Reviews
+from stages.imdb.train import bind
+from stages.imdb.training import adversarial, cut, drop_words, plain, schedule, train
+from tests.conftest import ROOT
 
 VOCABULARY = 50
 REVIEW = st.lists(st.integers(1, VOCABULARY - 1), min_size=1, max_size=40)
@@ -164,6 +172,80 @@ def test_the_words_shares_add_up_to_the_logit(network: MeanClassifier | LSTMClas
     assert shares.sum() + rest == pytest.approx(logit, abs=2e-2)
 
 
+def test_the_parameters_reach_the_network() -> None:
+    settings = params.load(ROOT / "params.yaml", "imdb", Imdb)
+    changed = settings.model_copy(
+        update={"lstm": settings.lstm.model_copy(update={"dropout": 0.7, "perturbation": 0.0})}
+    )
+    network = LSTMClassifier(VOCABULARY, 6, hidden=5)
+    own, objective = bind(network, changed)
+    assert own is changed.lstm
+    assert network.dropout.p == 0.7
+    batch = (*pad([array([1, 2, 3])]), torch.tensor([1.0]))
+    assert len(list(objective(*batch))) == 1
+    _, objective = bind(network, settings)
+    assert len(list(objective(*batch))) == 2
+
+
+TRAINING = {
+    "epochs": 2, "batch": 3, "learning_rate": 0.05, "window": 9, "word_dropout": 0.3,
+    "hidden": 9, "dropout": 0.6, "perturbation": 0.2,
+}  # fmt: skip
+
+
+def weights(start: float | None = None, **changes: float) -> dict[str, Tensor]:
+    """Of an LSTM trained for an epoch on a few reviews, with some parameters changed.
+
+    With `start`, that is what the output layer's weights are before.
+    """
+    own = LSTM(
+        **{
+            "epochs": 1, "batch": 4, "learning_rate": 0.01, "window": 8, "word_dropout": 0.0,
+            "hidden": 5, "dropout": 0.0, "perturbation": 0.1, **changes,
+        }
+    )  # fmt: skip
+    settings = params.load(ROOT / "params.yaml", "imdb", Imdb).model_copy(update={"lstm": own})
+    generator = np.random.default_rng(0)
+    ids = generator.integers(2, VOCABULARY, 12 * 10, dtype=np.int32)
+    index = pd.DataFrame({"split": "train", "label": np.arange(12) % 2, "film": ""})
+    reviews = Reviews(["w"] * VOCABULARY, ids, np.arange(0, 121, 10), index, "made up")
+    torch.manual_seed(0)
+    network = LSTMClassifier(VOCABULARY, 6, own.hidden)
+    if start is not None:
+        nn.init.constant_(network.output.weight, start)
+    for _ in train(network, bind(network, settings)[1], reviews, np.arange(12), own, seed=0):
+        pass
+    return network.state_dict()
+
+
+@pytest.mark.parametrize("name", TRAINING)
+def test_every_parameter_of_the_training_matters(name: str) -> None:
+    before, after = weights(), weights(**{name: TRAINING[name]})
+    assert all(torch.equal(before[key], weights()[key]) for key in before)
+    assert not all(
+        before[key].shape == after[key].shape and torch.equal(before[key], after[key])
+        for key in before
+    )
+
+
+def test_a_loss_that_is_no_number_stops_the_training_and_names_the_epoch() -> None:
+    with pytest.raises(StageError, match=r"epoch 1: the loss is (nan|inf): .* learning_rate, 0.01"):
+        weights(start=torch.inf)
+
+
+def test_ids_of_padding_and_unknown_are_the_same_everywhere() -> None:
+    assert (vocabulary.PAD, vocabulary.UNKNOWN) == (models.PAD, models.UNKNOWN)
+    assert vocabulary.SPECIAL[PAD] == "<pad>"
+
+
+def test_rating_does_not_load_what_only_training_needs() -> None:
+    code = "import sys, stages.imdb.predict; print({'sklearn', 'dvclive'} & set(sys.modules))"
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True
+    )
+    assert done.stdout == "set()\n"
+
+
 def description(network: MeanClassifier | LSTMClassifier) -> saved.Description:
     lstm = isinstance(network, LSTMClassifier)
     sizes = {"vocabulary": VOCABULARY, "embedding_dim": 6, **({"hidden": 5} if lstm else {})}
@@ -196,6 +278,7 @@ def test_a_saved_network_rates_as_before(folder: Path) -> None:
         ("seed-3.safetensors", b"\x80\x04rubbish"),
         ("model.json", None),
         ("model.json", b"{"),
+        ("model.json", b'{"model": "mean", "data": "", "seeds": [3], "sizes": {"vocabulary": 0}}'),
         ("model.json", b'{"model": "transformer", "data": "", "seeds": [3], "sizes": {}}'),
         ("words.txt", b"one\n"),
         ("words.txt", None),

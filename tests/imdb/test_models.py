@@ -198,8 +198,8 @@ def weights(start: float | None = None, **changes: float) -> dict[str, Tensor]:
 
     With `start`, that is what the output layer's weights are before.
     """
-    own = LSTM(
-        **{
+    own = LSTM.model_validate(
+        {
             "epochs": 1, "batch": 4, "learning_rate": 0.01, "window": 8, "word_dropout": 0.0,
             "hidden": 5, "dropout": 0.0, "perturbation": 0.1, **changes,
         }
@@ -207,7 +207,9 @@ def weights(start: float | None = None, **changes: float) -> dict[str, Tensor]:
     settings = params.load(ROOT / "params.yaml", "imdb", Imdb).model_copy(update={"lstm": own})
     generator = np.random.default_rng(0)
     ids = generator.integers(2, VOCABULARY, 12 * 10, dtype=np.int32)
-    index = pd.DataFrame({"split": "train", "label": np.arange(12) % 2, "film": ""})
+    index = pd.DataFrame(
+        {"split": "train", "label": (np.arange(12) % 2).astype(np.int8), "film": ""}
+    )
     reviews = Reviews(["w"] * VOCABULARY, ids, np.arange(0, 121, 10), index, "made up")
     torch.manual_seed(0)
     network = LSTMClassifier(VOCABULARY, 6, own.hidden)

@@ -1,14 +1,21 @@
 """Stages of project 3 through their command lines: what they say of what they cannot use."""
 
 import json
+import shutil
+import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
+import pandas as pd
 import pytest
 import yaml
 
 from stages.imdb import saved
 from stages.imdb.archive import digest, read_archive
+from stages.imdb.download import write_reviews
 from stages.imdb.models import LSTMClassifier, MeanClassifier
+from stages.imdb.predict import cleaned
+from stages.imdb.tokenize import tokenize
 from tests.conftest import ROOT, Run
 from tests.imdb.made_up import PER_CLASS, files, pack
 from tests.imdb.server import Behaviour, serve
@@ -110,6 +117,12 @@ def test_an_altered_download_is_not_replaced_by_other_data(download: Run, tmp_pa
         ("imdb.evaluate",
          ["--predictions", "{bad}", "--reviews", "{bad}", "--metrics", "{out}",
           "--curves", "{out}"]),
+        ("imdb.compare",
+         ["--linear", "{bad}", "--mean", "{bad}", "--lstm", "{bad}", "--reviews", "{bad}",
+          "--metrics", "{out}", "--results", "{out}", "--gains", "{out}", "--hardest", "{out}"]),
+        ("imdb.architecture",
+         ["--mean", "{bad}", "--lstm", "{bad}", "--mean-picture", "{out}",
+          "--lstm-picture", "{out}"]),
         ("imdb.words", ["--models", "{bad}", "--neighbours", "{out}", "--map", "{out}"]),
         ("imdb.predict", ["--models", "{bad}", "--", "text"]),
     ],
@@ -168,6 +181,36 @@ def test_predict_rates_explains_and_survives_anything(
     assert done.returncode == 0
     assert "\x1b" not in done.stdout
     assert done.stdout.splitlines()[-1] == "no words in it: no rating"
+
+
+def test_predict_reads_html_as_the_text_it_stands_for() -> None:
+    text = "<b>Isn\u2019t</b> it<br>great&nbsp;&amp; 1 &lt; 2 <BR/>5<6"
+    assert tokenize(cleaned(text)) == ["isn't", "it", "great", "1", "2", "5", "6"]
+
+
+@pytest.fixture
+def full_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 200 kB."""
+    place = tmp_path / "small"
+    place.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=200k", "tmpfs", str(place)]
+    if shutil.which("mount") is None or subprocess.run(mount, capture_output=True).returncode:
+        pytest.skip("needs to be root, to mount a small file system")
+    yield place
+    subprocess.run(["umount", str(place)], check=True)
+
+
+def test_a_full_disk_is_told_and_nothing_half_written_stays(
+    stage: Run, tmp_path: Path, full_disk: Path
+) -> None:
+    texts = [f"w{i} w{i + 1} w{i + 2}" for i in range(20_000)]
+    table = pd.DataFrame({"id": texts, "split": "train", "film": "", "stars": 1, "label": 0})
+    write_reviews(table.assign(text=texts), "made up", tmp_path / "reviews.parquet")
+    args = ["--reviews", tmp_path / "reviews.parquet", "--tokens", full_disk / "tokens"]
+    done = stage("imdb.tokenize", *args)
+    assert done.returncode == 1
+    assert done.stderr == "error: no space left on the disk; free some and run again\n"
+    assert list(full_disk.iterdir()) == []
 
 
 def test_predict_names_a_file_that_is_not_there(stage: Run, models: list[Path]) -> None:

@@ -35,7 +35,7 @@ repro: $(READY) ## run what is out of date of the pipeline: every number and pic
 	@echo
 	@$(BIN)/python -m stages.readme
 	@echo
-	@echo "pictures: plots/*.png    table: metrics/results.csv    page of all plots: make plots"
+	@echo "pictures: plots/*.png    table: metrics/results.csv    page of all plots: dvc_plots/index.html, by: make plots"
 	@echo "compare experiments: $(BIN)/dvc exp show   (see README.md)"
 
 .PHONY: test

@@ -1,8 +1,12 @@
 """One kind of error for everything a user can mend, and the one place where it is told."""
 
 import errno
+import os
 import re
+import signal
 import sys
+import threading
+import time
 from collections.abc import Callable
 
 # NumPy and safetensors lose the number of the system's error, and keep only its words.
@@ -19,8 +23,12 @@ class StageError(Exception):
 def run(main: Callable[[], None]) -> None:
     """Run a stage's `main`; a problem of the user's becomes one line on stderr and exit code 1.
 
-    A bug keeps its traceback: only errors whose cause lies outside the code are made short.
+    A bug keeps its traceback: only errors whose cause lies outside the code are made short. When
+    told to end (SIGTERM) it tidies up before it does.
     """
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    if "DVC_STAGE" in os.environ:
+        threading.Thread(target=_end_with, args=[os.getppid()], daemon=True).start()
     try:
         main()
     except StageError as error:
@@ -41,3 +49,10 @@ def run(main: Callable[[], None]) -> None:
         if isinstance(error, OSError) and error.filename is not None:
             sys.exit(f"error: {error.filename}: {error.strerror}")
         raise
+
+
+def _end_with(parent: int) -> None:
+    """End when the parent has, so that the next `dvc repro` does not meet this stage."""
+    while os.getppid() == parent:
+        time.sleep(0.5)
+    os.kill(os.getpid(), signal.SIGTERM)

@@ -1,7 +1,6 @@
 """Stage: cut each review into words, once; the vocabulary's size is a later stage's matter."""
 
 import argparse
-import re
 from array import array
 from collections import defaultdict
 from multiprocessing import get_context
@@ -14,20 +13,7 @@ import pyarrow.parquet as pq
 from stages.common.errors import StageError, run
 from stages.common.progress import progress, say
 from stages.imdb.reviews import Ids, Indices, Reviews, data_name, save
-
-# A word is letters and digits, with apostrophes inside ("don't" is one word: "not" is in it);
-# of the punctuation marks, those that carry meaning beyond their sentence.
-TOKEN = re.compile(r"[^\W_]+(?:'[^\W_]+)*|[!?]")
-BREAK = "<br />"
-
-
-def tokenize(text: str) -> list[str]:
-    """Cut a text into lower-case words.
-
-    >>> tokenize("It wasn't <br />BAD at all!")
-    ['it', "wasn't", 'bad', 'at', 'all', '!']
-    """
-    return TOKEN.findall(text.replace(BREAK, " ").lower())
+from stages.imdb.tokenizer import tokenize
 
 
 def tokenize_all(texts: list[str]) -> tuple[list[str], Ids, Indices]:

@@ -7,40 +7,41 @@ many processors there are.
 
 import argparse
 import os
+import shutil
+import signal
 import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from functools import partial
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 from multiprocessing.sharedctypes import Synchronized
+from multiprocessing.synchronize import Event
 from pathlib import Path
 
 import torch
-from dvclive import Live
-from torch.nn import functional as F  # noqa: N812  its name in every PyTorch text
 
 from stages.common import params
 from stages.common.errors import StageError, run
 from stages.common.files import atomic
-from stages.common.progress import progress, say
-from stages.imdb.device import keep_memory
-from stages.imdb.models import MeanClassifier
+from stages.common.progress import progress
+from stages.imdb.checkpoint import Checkpoint, identity_of
+from stages.imdb.device import deterministic, keep_memory
+from stages.imdb.fit import Lesson, fit
+from stages.imdb.models import MeanClassifier, Network
 from stages.imdb.params import Imdb, Training
-from stages.imdb.rating import rate
-from stages.imdb.reviews import Indices, Reviews, split_by_film
+from stages.imdb.reviews import Reviews, split_by_film
 from stages.imdb.reviews import load as load_reviews
 from stages.imdb.saved import (
     Description,
     ModelName,
-    Network,
     build,
     load_weights,
     save_description,
     save_weights,
 )
-from stages.imdb.training import Epoch, Objective, adversarial, plain, train
+from stages.imdb.training import Objective, adversarial, begin, plain
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,8 @@ class Task:
     pretrained: Path | None
     live: Path
     folder: Path
+    checkpoints: Path
+    identity: str
 
 
 def describe(model: ModelName, settings: Imdb, reviews: Reviews) -> Description:
@@ -66,30 +69,25 @@ def describe(model: ModelName, settings: Imdb, reviews: Reviews) -> Description:
 
 
 def train_seed(task: Task, seed: int) -> None:
-    """Train from one seed, log each epoch's loss and accuracy, and write the weights."""
+    """Train from one seed and write the weights."""
     reviews = load_reviews(task.reviews)
     places, held_out = split_by_film(reviews, task.settings.validation)
-    torch.manual_seed(seed)
+    deterministic(seed)
     network = build(describe(task.model, task.settings, reviews))
     if task.pretrained is not None:
         network.load_state_dict(load_weights(task.pretrained), strict=False)
     settings, objective = bind(network, task.settings)
-    name = f"{task.model}, seed {seed}"
-    with Live(str(task.live / f"seed-{seed}"), save_dvc_exp=False, dvcyaml=None) as live:
-        for event in train(network, objective, reviews, places, settings, seed):
-            if not isinstance(event, Epoch):
-                _count(event)
-                continue
-            live.log_metric("train/loss", event.loss)
-            live.log_metric("train/accuracy", event.accuracy)
-            line = f"{name}, epoch {event.number}: loss {event.loss:.3f}"
-            if len(held_out):
-                loss, accuracy = validate(network, reviews, held_out)
-                live.log_metric("validation/loss", loss)
-                live.log_metric("validation/accuracy", accuracy)
-                line += f"; held-out reviews: loss {loss:.3f}, {accuracy:.2%} right"
-            live.next_step()
-            say(line)
+    labels = torch.from_numpy(reviews.labels).float()
+    for done in fit(
+        f"{task.model}, seed {seed}",
+        begin(network, seed),
+        objective,
+        Lesson(reviews, places, held_out, labels),
+        settings,
+        Checkpoint(task.checkpoints / f"seed-{seed}.safetensors", task.identity),
+        task.live / f"seed-{seed}",
+    ):
+        _count(done)
     save_weights(network, task.folder, seed)
 
 
@@ -101,25 +99,23 @@ def bind(network: Network, settings: Imdb) -> tuple[Training, Objective]:
     return settings.lstm, partial(adversarial, network, settings.lstm.perturbation)
 
 
-def validate(network: Network, reviews: Reviews, places: Indices) -> tuple[float, float]:
-    """Mean cross-entropy and accuracy on some labelled reviews."""
-    good = torch.from_numpy(rate(network, [reviews[i] for i in places]))
-    labels = torch.from_numpy(reviews.labels[places]).float()
-    loss = F.binary_cross_entropy(good, labels).item()
-    return loss, float(((good > 0.5) == (labels > 0.5)).float().mean())
+_done: "Synchronized[int]"  # reviews that all processes together have learned from
+_stop: Event  # set when the processes are to leave off
 
 
-_done: "Synchronized[int]"  # reviews that all processes together have trained on
-
-
-def _start_process(done: "Synchronized[int]") -> None:
-    global _done
-    _done = done
+def _start_process(done: "Synchronized[int]", stop: Event) -> None:
+    global _done, _stop
+    _done, _stop = done, stop
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent hears it too, and sets `stop`
     torch.set_num_threads(1)
     keep_memory()
 
 
 def _count(reviews: int) -> None:
+    """Add to the reviews done; leave off when told to, or when the parent was killed."""
+    parent = parent_process()
+    if _stop.is_set() or (parent and not parent.is_alive()):
+        raise SystemExit
     with _done.get_lock():
         _done.value += reviews
 
@@ -144,26 +140,32 @@ def processors() -> int:
 
 
 def train_all(task: Task, reviews: int) -> None:
-    """Train from every seed, as many at a time as there are processors."""
+    """Train from every seed, as many at a time as there are processors.
+
+    Raises:
+        StageError: when the training of a seed diverges, or a process is killed.
+    """
     context = get_context("spawn")
-    done = context.Value("q", 0)
+    done, stop = context.Value("q", 0), context.Event()
     seeds = task.settings.seeds
     own = task.settings.mean if task.model == "mean" else task.settings.lstm
     total = reviews * own.epochs * len(seeds)
     workers = min(len(seeds), processors())
-    with ProcessPoolExecutor(workers, context, _start_process, (done,)) as pool:
+    with ProcessPoolExecutor(workers, context, _start_process, (done, stop)) as pool:
         futures = [pool.submit(train_seed, task, seed) for seed in seeds]
-        for _ in progress(_watch(done, futures), total, task.model, "review", size=lambda n: n):
-            pass
         try:
+            for _ in progress(_watch(done, futures), total, task.model, "review", size=lambda n: n):
+                pass
             for future in futures:
-                future.result()
+                if future.done():
+                    future.result()
         except BrokenProcessPool:
             raise StageError(
                 f"{task.model}: a training process was killed, most likely for want of memory;"
                 f" lower imdb.{task.model}.batch or window in params.yaml"
             ) from None
         finally:
+            stop.set()
             pool.shutdown(cancel_futures=True)
 
 
@@ -174,17 +176,31 @@ def main() -> None:
     parser.add_argument("--reviews", type=Path, required=True, help="over the vocabulary")
     parser.add_argument("--pretrained", type=Path, help="a language model to start from")
     parser.add_argument("--live", type=Path, required=True, help="folder for the curves")
+    parser.add_argument("--checkpoints", type=Path, required=True, help="folder, gone at the end")
     parser.add_argument("--out", type=Path, required=True, help="folder for the trained networks")
     args = parser.parse_args()
     settings = params.load(args.params, "imdb", Imdb)
 
     reviews = load_reviews(args.reviews)
     places, _ = split_by_film(reviews, settings.validation)
+    own = settings.mean if args.model == "mean" else settings.lstm
+    inputs = [args.reviews] + ([args.pretrained] if args.pretrained else [])
+    identity = identity_of((own, settings.embedding_dim, settings.validation), inputs)
     with atomic(args.out) as folder:
         folder.mkdir()
-        task = Task(args.model, settings, args.reviews, args.pretrained, args.live, folder)
+        task = Task(
+            args.model,
+            settings,
+            args.reviews,
+            args.pretrained,
+            args.live,
+            folder,
+            args.checkpoints,
+            identity,
+        )
         train_all(task, len(places))
         save_description(describe(args.model, settings, reviews), reviews.words, folder)
+    shutil.rmtree(args.checkpoints)
 
 
 if __name__ == "__main__":

@@ -1,10 +1,15 @@
 """Stage: cut each review into words, once; the vocabulary's size is a later stage's matter."""
 
 import argparse
+import os
 import re
+import signal
+import threading
 from array import array
 from collections import defaultdict
-from multiprocessing import get_context
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from multiprocessing import get_context, parent_process
 from pathlib import Path
 
 import numpy as np
@@ -52,13 +57,25 @@ def _tokenize_group(task: tuple[Path, int]) -> tuple[list[str], Ids, Indices]:
     return tokenize_all(column.to_pylist())
 
 
+def _start_process() -> None:
+    """Leave Ctrl-C to the parent, and end when it does: one that was killed sends no word."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    if parent := parent_process():
+        parent.join()
+        os._exit(1)
+
+
 def tokenize_file(path: Path, processes: int | None = None) -> Reviews:
     """Tokenize a Parquet file of reviews, a row group at a time, on all processors.
 
     The result does not depend on their number: groups are merged in the file's order.
 
     Raises:
-        StageError: when the file is not one that the download stage writes.
+        StageError: when the file is not one that the download stage writes, or a process is killed.
     """
     try:
         file = pq.ParquetFile(path)
@@ -72,16 +89,24 @@ def tokenize_file(path: Path, processes: int | None = None) -> Reviews:
     ids: list[Ids] = []
     lengths: list[Indices] = []
     tasks = [(path, group) for group in range(file.num_row_groups)]
-    with get_context("spawn").Pool(processes) as pool:
-        results = pool.imap(_tokenize_group, tasks)
-        for words, group_ids, group_lengths in progress(
-            results, len(index), "tokenize", "review", size=lambda result: len(result[2])
-        ):
-            renumber = np.array(
-                [numbers.setdefault(word, len(numbers)) for word in words], dtype=np.int32
-            )
-            ids.append(renumber[group_ids])
-            lengths.append(group_lengths)
+    # Not multiprocessing's own pool, which waits for ever for a process that was killed.
+    with ProcessPoolExecutor(processes, get_context("spawn"), _start_process) as pool:
+        results = progress(
+            pool.map(_tokenize_group, tasks),
+            len(index), "tokenize", "review", size=lambda result: len(result[2]),
+        )  # fmt: skip
+        try:
+            for words, group_ids, group_lengths in results:
+                renumber = np.array(
+                    [numbers.setdefault(word, len(numbers)) for word in words], dtype=np.int32
+                )
+                ids.append(renumber[group_ids])
+                lengths.append(group_lengths)
+        except BrokenProcessPool:
+            raise StageError(
+                f"{path}: a process that cuts it into words was killed, most likely for want of"
+                " memory; close other programs and run again"
+            ) from None
     offsets = np.concatenate([[0], np.cumsum(np.concatenate(lengths))])
     return Reviews(list(numbers), np.concatenate(ids), offsets, index, data_name(file.schema_arrow))
 

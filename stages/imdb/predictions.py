@@ -57,6 +57,7 @@ def read(path: Path) -> Predictions:
         FileNotFoundError,
         safetensors.SafetensorError,
         KeyError,
+        RecursionError,
         TypeError,
         ValueError,
     ) as error:

@@ -15,6 +15,15 @@ DISK_FULL = re.compile(
     re.IGNORECASE,
 )
 
+# So PyTorch and the system tell that there is no memory; Python itself raises MemoryError.
+OUT_OF_MEMORY = re.compile(
+    r"can(no|')t allocate memory|bad_alloc|can't start new thread", re.IGNORECASE
+)
+MEMORY_MESSAGE = (
+    "error: out of memory; close other programs, or lower the batch or vocabulary sizes in"
+    " params.yaml"
+)
+
 
 class StageError(Exception):
     """Something the user can mend; the message names the file or key, the value and the mend."""
@@ -32,12 +41,9 @@ def run(main: Callable[[], None]) -> None:
     try:
         main()
     except StageError as error:
-        sys.exit(f"error: {error}")
+        sys.exit(f"error: {_printable(str(error))}")
     except MemoryError:
-        sys.exit(
-            "error: out of memory; close other programs, or lower the batch or vocabulary sizes"
-            " in params.yaml"
-        )
+        sys.exit(MEMORY_MESSAGE)
     except KeyboardInterrupt:
         sys.exit(130)
     except BrokenPipeError:  # whoever read our output, `head` say, has enough
@@ -46,9 +52,18 @@ def run(main: Callable[[], None]) -> None:
     except Exception as error:
         if DISK_FULL.search(str(error)) or getattr(error, "errno", None) == errno.EDQUOT:
             sys.exit("error: no space left on the disk; free some and run again")
+        if OUT_OF_MEMORY.search(str(error)):
+            sys.exit(MEMORY_MESSAGE)
         if isinstance(error, OSError) and error.filename is not None:
             sys.exit(f"error: {error.filename}: {error.strerror}")
         raise
+
+
+def _printable(message: str) -> str:
+    """Escape what a terminal would take for a command: messages quote files and addresses."""
+    return "".join(
+        c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode() for c in message
+    )
 
 
 def _end_with(parent: int) -> None:

@@ -50,17 +50,21 @@ def _explain(section: str, detail: Any) -> str:
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML without its traps: no aliases, no duplicate keys, and 1e-3 is a number."""
+    """YAML without its traps: no aliases, tags or duplicate keys, and 1e-3 is a number."""
 
     def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
-        if self.check_event(yaml.AliasEvent):
-            mark = self.peek_event().start_mark  # type: ignore[no-untyped-call]
-            raise yaml.YAMLError(f"aliases are not allowed{mark}")
+        event = self.peek_event()  # type: ignore[no-untyped-call]
+        if isinstance(event, yaml.AliasEvent):
+            raise yaml.YAMLError(f"aliases are not allowed{event.start_mark}")
+        if event.tag is not None:
+            raise yaml.YAMLError(f"tags are not allowed{event.start_mark}")
         return super().compose_node(parent, index)
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen = set()
         for key_node, _ in node.value:
+            if not isinstance(key_node, yaml.ScalarNode):
+                raise yaml.YAMLError(f"a key must be a word{key_node.start_mark}")
             if key_node.value in seen:
                 raise yaml.YAMLError(f"duplicate key {key_node.value!r}{key_node.start_mark}")
             seen.add(key_node.value)
@@ -80,8 +84,10 @@ def _read_yaml(path: Path) -> dict[str, Any]:
         document = yaml.load(path.read_text(encoding="utf-8"), _Loader)  # a SafeLoader  # noqa: S506
     except FileNotFoundError:
         raise StageError(f"{path}: no such file") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, ValueError) as error:  # ValueError: not UTF-8, or the 31st of June
         raise StageError(f"{path}: not valid YAML: {error}") from None
+    except RecursionError:
+        raise StageError(f"{path}: not valid YAML: nested too deeply") from None
     if not isinstance(document, dict):
         raise StageError(
             f"{path}: expected sections ({', '.join(SECTIONS)}), found {document!r:.80}"

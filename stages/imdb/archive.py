@@ -5,6 +5,7 @@ review a file, `aclImdb/<split>/<class>/<number>_<stars>.txt`, and one line a re
 `aclImdb/<split>/urls_<class>.txt`, which names the film that review <number> is about.
 """
 
+import gzip
 import hashlib
 import re
 import tarfile
@@ -26,6 +27,7 @@ LABELS = {"neg": 0, "pos": 1, "unsup": -1}
 MAX_REVIEW = 1 << 20  # bytes; the longest real one is under 2**14
 MAX_OTHER = 1 << 27  # bytes; the official bag-of-words file has 42 million
 MAX_MEMBERS = 200_000
+MAX_UNPACKED = 1 << 30  # bytes; the reviews are a fifth of that
 
 
 def read_archive(path: Path, reviews_per_class: int) -> pd.DataFrame:
@@ -54,7 +56,10 @@ def read_archive(path: Path, reviews_per_class: int) -> pd.DataFrame:
                     found.group() if (found := FILM.search(line)) else ""
                     for line in _text(path, name, content).splitlines()
                 ]
-    except (tarfile.TarError, EOFError, zlib.error, OSError) as error:
+    # ValueError and RecursionError: tarfile lets them through, of headers that make no sense.
+    except (
+        tarfile.TarError, EOFError, zlib.error, OSError, ValueError, RecursionError,
+    ) as error:  # fmt: skip
         if isinstance(error, OSError) and error.filename is not None:
             raise StageError(f"{path}: {error.strerror}") from None
         raise StageError(
@@ -74,10 +79,19 @@ def digest(reviews: pd.DataFrame) -> str:
     return sha.hexdigest()
 
 
+class _Unpacked(gzip.GzipFile):
+    """What a gzip file holds, but no more than MAX_UNPACKED bytes of it: it may be a bomb."""
+
+    def read(self, size: int | None = -1) -> bytes:
+        if self.tell() > MAX_UNPACKED:
+            raise StageError(f"{self.name}: unpacks to more than {MAX_UNPACKED:,} bytes; a bomb")
+        return super().read(size)
+
+
 def _files(path: Path) -> Iterator[tuple[str, bytes]]:
     """Yield name and bytes of the files we want, in the archive's order, reading it once."""
-    # "r|gz" reads forward only: nothing is unpacked on the disk, whatever names the members have.
-    with tarfile.open(path, "r|gz") as archive:
+    # "r|" reads forward only: nothing is unpacked on the disk, whatever names the members have.
+    with _Unpacked(path) as unpacked, tarfile.open(fileobj=unpacked, mode="r|") as archive:
         names = set()
         members = progress(archive, 100_020, "reading the archive", "file")
         for count, member in enumerate(members, start=1):
@@ -86,8 +100,10 @@ def _files(path: Path) -> Iterator[tuple[str, bytes]]:
                 raise StageError(f"{path}: more than {MAX_MEMBERS:,} members; not the data set")
             if name.startswith("/") or ".." in name.split("/"):
                 raise StageError(f"{path}: member {name!r} points outside; do not use this archive")
-            if not (member.isfile() or member.isdir()):
-                raise StageError(f"{path}: member {name!r} is a link or device; not the data set")
+            if not (member.isfile() or member.isdir()) or member.issparse():
+                raise StageError(
+                    f"{path}: member {name!r} is a link, device or sparse file; not the data set"
+                )
             wanted = REVIEW.fullmatch(name) or FILMS.fullmatch(name)
             limit = MAX_REVIEW if REVIEW.fullmatch(name) else MAX_OTHER
             if member.size > limit:

@@ -1,6 +1,6 @@
 """A training that was stopped goes on where it stood, to the same bits.
 
-Whatever is random in a step is drawn from the seed and the step's number alone, so that the state of a
+Whatever is random in a step is drawn from the seed and the step's number alone. So the state of a
 training is its network, its optimisers, the number of the step, and little more: a `Run`.
 """
 

@@ -12,6 +12,7 @@ from stages.common.errors import StageError
 from stages.common.progress import progress, say
 
 CHUNK = 1 << 18  # bytes
+LARGEST = 1 << 30  # bytes; the official archive has 84 million
 TIMEOUT = (10, 30)  # seconds to connect, and between two chunks
 PAUSES = (1, 2, 4, 8)  # seconds before each further attempt
 
@@ -70,7 +71,7 @@ def _fetch_with_retries(url: str, part: Path) -> None:
                 ) from None
             say(f"download: {_reason(error)}; trying again in {pause} s")
             time.sleep(pause)
-        except requests.RequestException as error:
+        except (requests.RequestException, ValueError) as error:  # of an address that is none
             raise StageError(f"{url}: {error}; correct imdb.archive.url in params.yaml") from None
 
 
@@ -86,20 +87,25 @@ def _transfer(url: str, part: Path, have: int) -> None:
     headers = {"Accept-Encoding": "identity"}
     if have:
         headers["Range"] = f"bytes={have}-"
-    with requests.get(url, headers=headers, stream=True, timeout=TIMEOUT) as response:
+    with (
+        _session(url) as session,
+        session.get(url, headers=headers, stream=True, timeout=TIMEOUT) as response,
+    ):
         status = response.status_code
-        if status == 416:  # nothing beyond what we have: whole already, or of another file
+        if status == 416 and have:  # nothing beyond what we have: whole already, or of another file
             return
         if status >= 500 or status == 429:
-            raise _BrokenTransferError(f"the server answers {status} {response.reason}")
+            raise _BrokenTransferError(f"the server answers {status}")
         if status not in (200, 206):
-            raise StageError(f"{url}: the server answers {status} {response.reason}")
+            raise StageError(f"{url}: the server answers {status}")
         resumed = status == 206 and response.headers.get("Content-Range", "").startswith(
             f"bytes {have}-"
         )
         have = have if resumed else 0
-        length = response.headers.get("Content-Length", "")
-        total = have + int(length) if length.isdigit() else None
+        length = response.raw.length_remaining  # None where the server does not tell
+        total = None if length is None else have + length
+        if total is not None and total > LARGEST:
+            raise StageError(f"{url}: {total:,} bytes, the server says; that is not the data set")
         with part.open("ab" if resumed else "wb") as file:
             try:
                 for chunk in progress(_chunks(response), total or 0, "download", "B", have, len):
@@ -112,9 +118,21 @@ def _transfer(url: str, part: Path, have: int) -> None:
 
 
 def _chunks(response: requests.Response) -> Iterator[bytes]:
-    """The body as it comes in: `read1` gives what is there, so that a break loses nothing of it."""
-    while chunk := response.raw.read1(CHUNK):
+    """The body as it comes in: `read1` gives what is there, so that a break loses nothing of it.
+
+    A body without end is cut off at LARGEST; the checksum then refuses it.
+    """
+    left = LARGEST
+    while left > 0 and (chunk := response.raw.read1(CHUNK)):
         yield chunk
+        left -= len(chunk)
+
+
+def _session(url: str) -> requests.Session:
+    session = requests.Session()
+    if url.startswith("https:"):
+        del session.adapters["http://"]  # no redirect leads out of HTTPS
+    return session
 
 
 def _reason(error: Exception) -> str:

@@ -8,7 +8,9 @@ from stages.common.params import Section
 
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 # HTTPS only, but for a server on this very machine.
-Url = Annotated[str, StringConstraints(pattern=r"^(https://|http://(localhost|127\.0\.0\.1)[:/])")]
+Url = Annotated[
+    str, StringConstraints(pattern=r"^(https://|http://(localhost|127\.0\.0\.1)(:[0-9]+)?/)")
+]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 Rate = Annotated[float, Field(gt=0, le=1)]
 Seed = Annotated[int, Field(ge=0, le=2**31)]

@@ -61,6 +61,7 @@ def read_texts(args: argparse.Namespace) -> Iterator[str]:
 
 def cleaned(text: str) -> str:
     """The text without HTML: tags become spaces, entities characters; and plain apostrophes."""
+    text = re.sub(r"&#[0-9]{8,};?", " ", text)  # no character has such a number
     return html.unescape(re.sub(r"</?[A-Za-z][^<>]*>", " ", text)).replace("\u2019", "'")
 
 

@@ -60,6 +60,7 @@ def read(path: Path) -> Predictions:
         FileNotFoundError,
         safetensors.SafetensorError,
         KeyError,
+        RecursionError,
         TypeError,
         ValueError,
     ) as error:

@@ -14,7 +14,7 @@ from typing import Annotated, Literal
 import safetensors
 import safetensors.torch
 import torch
-from pydantic import Field, ValidationError
+from pydantic import Field
 from torch import Tensor, nn
 
 from stages.common.errors import StageError
@@ -61,11 +61,15 @@ def load_weights(path: Path) -> dict[str, Tensor]:
         StageError: when it is missing or damaged.
     """
     try:
-        return safetensors.torch.load_file(path)
+        weights = safetensors.torch.load_file(path)
     except FileNotFoundError:
         raise StageError(f"{path}: no such file; train the model: dvc repro") from None
     except safetensors.SafetensorError as error:
         raise StageError(f"{path}: damaged ({error}); train again: dvc repro -f") from None
+    for name, weight in weights.items():
+        if weight.dtype != torch.float32 or not weight.isfinite().all():
+            raise StageError(f"{path}: damaged ({name!r} is not of numbers); train: dvc repro -f")
+    return weights
 
 
 def describe(folder: Path) -> Description:
@@ -79,7 +83,7 @@ def describe(folder: Path) -> Description:
         return Description.model_validate(json.loads(path.read_text("utf-8")))
     except FileNotFoundError:
         raise StageError(f"{path}: no such file; train the model first: dvc repro") from None
-    except (ValueError, ValidationError) as error:
+    except (ValueError, RecursionError) as error:  # a ValidationError is a ValueError
         raise StageError(
             f"{path}: damaged ({error}); train the model again: dvc repro -f"
         ) from None

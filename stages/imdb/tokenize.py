@@ -3,7 +3,7 @@
 import argparse
 from array import array
 from collections import defaultdict
-from multiprocessing import get_context
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from stages.common.errors import StageError, run
+from stages.common.processes import pool
 from stages.common.progress import progress, say
 from stages.imdb.reviews import Ids, Indices, Reviews, data_name, save
 from stages.imdb.tokenizer import tokenize
@@ -44,7 +45,7 @@ def tokenize_file(path: Path, processes: int | None = None) -> Reviews:
     The result does not depend on their number: groups are merged in the file's order.
 
     Raises:
-        StageError: when the file is not one that the download stage writes.
+        StageError: when the file is not one that the download stage writes, or a process is killed.
     """
     try:
         file = pq.ParquetFile(path)
@@ -58,16 +59,23 @@ def tokenize_file(path: Path, processes: int | None = None) -> Reviews:
     ids: list[Ids] = []
     lengths: list[Indices] = []
     tasks = [(path, group) for group in range(file.num_row_groups)]
-    with get_context("spawn").Pool(processes) as pool:
-        results = pool.imap(_tokenize_group, tasks)
-        for words, group_ids, group_lengths in progress(
-            results, len(index), "tokenize", "review", size=lambda result: len(result[2])
-        ):
-            renumber = np.array(
-                [numbers.setdefault(word, len(numbers)) for word in words], dtype=np.int32
-            )
-            ids.append(renumber[group_ids])
-            lengths.append(group_lengths)
+    with pool(processes) as executor:
+        results = progress(
+            executor.map(_tokenize_group, tasks),
+            len(index), "tokenize", "review", size=lambda result: len(result[2]),
+        )  # fmt: skip
+        try:
+            for words, group_ids, group_lengths in results:
+                renumber = np.array(
+                    [numbers.setdefault(word, len(numbers)) for word in words], dtype=np.int32
+                )
+                ids.append(renumber[group_ids])
+                lengths.append(group_lengths)
+        except BrokenProcessPool:
+            raise StageError(
+                f"{path}: a process that cuts it into words was killed, most likely for want of"
+                " memory; close other programs and run again"
+            ) from None
     offsets = np.concatenate([[0], np.cumsum(np.concatenate(lengths))])
     return Reviews(list(numbers), np.concatenate(ids), offsets, index, data_name(file.schema_arrow))
 

@@ -6,16 +6,13 @@ many processors there are.
 """
 
 import argparse
-import os
 import shutil
-import signal
 import time
 from collections.abc import Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import Future
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from functools import partial
-from multiprocessing import get_context, parent_process
 from multiprocessing.sharedctypes import Synchronized
 from multiprocessing.synchronize import Event
 from pathlib import Path
@@ -25,6 +22,7 @@ import torch
 from stages.common import params
 from stages.common.errors import StageError, run
 from stages.common.files import atomic
+from stages.common.processes import SPAWN, pool, processors
 from stages.common.progress import progress
 from stages.imdb.checkpoint import Checkpoint, identity_of
 from stages.imdb.device import deterministic, keep_memory
@@ -106,15 +104,13 @@ _stop: Event  # set when the processes are to leave off
 def _start_process(done: "Synchronized[int]", stop: Event) -> None:
     global _done, _stop
     _done, _stop = done, stop
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent hears it too, and sets `stop`
     torch.set_num_threads(1)
     keep_memory()
 
 
 def _count(reviews: int) -> None:
-    """Add to the reviews done; leave off when told to, or when the parent was killed."""
-    parent = parent_process()
-    if _stop.is_set() or (parent and not parent.is_alive()):
+    """Add to the reviews done; leave off when told to."""
+    if _stop.is_set():
         raise SystemExit
     with _done.get_lock():
         _done.value += reviews
@@ -132,27 +128,19 @@ def _watch(done: "Synchronized[int]", futures: list[Future[None]]) -> Iterator[i
         seen = now
 
 
-def processors() -> int:
-    """How many processors this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
 def train_all(task: Task, reviews: int) -> None:
     """Train from every seed, as many at a time as there are processors.
 
     Raises:
         StageError: when the training of a seed diverges, or a process is killed.
     """
-    context = get_context("spawn")
-    done, stop = context.Value("q", 0), context.Event()
+    done, stop = SPAWN.Value("q", 0), SPAWN.Event()
     seeds = task.settings.seeds
     own = task.settings.mean if task.model == "mean" else task.settings.lstm
     total = reviews * own.epochs * len(seeds)
     workers = min(len(seeds), processors())
-    with ProcessPoolExecutor(workers, context, _start_process, (done, stop)) as pool:
-        futures = [pool.submit(train_seed, task, seed) for seed in seeds]
+    with pool(workers, _start_process, done, stop) as executor:
+        futures = [executor.submit(train_seed, task, seed) for seed in seeds]
         try:
             for _ in progress(_watch(done, futures), total, task.model, "review", size=lambda n: n):
                 pass
@@ -166,7 +154,7 @@ def train_all(task: Task, reviews: int) -> None:
             ) from None
         finally:
             stop.set()
-            pool.shutdown(cancel_futures=True)
+            executor.shutdown(cancel_futures=True)
 
 
 def main() -> None:

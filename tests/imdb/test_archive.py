@@ -69,8 +69,8 @@ def named(name: str, data: bytes = b"x") -> Callable[[tarfile.TarFile], None]:
     [
         (named("aclImdb/../../evil.txt"), "points outside"),
         (named("/evil.txt"), "points outside"),
-        (link, "link or device"),
-        (device, "link or device"),
+        (link, "link, device or sparse"),
+        (device, "link, device or sparse"),
         (named(GOOD_REVIEW, b"again"), "occurs twice"),
         (named("aclImdb/train/pos/0_8.txt"), "a second review with the number 0"),
         (named("aclImdb/train/pos/99_9.txt", b"\xff\xfe"), "99_9.txt: not UTF-8"),

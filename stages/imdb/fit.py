@@ -88,4 +88,4 @@ def validate(network: Network, reviews: Reviews, places: Indices) -> tuple[float
 def _draw(curves: Live, curve: dict[str, float]) -> None:
     for name, value in curve.items():
         curves.log_metric(name, value)
-    curves.next_step()
+    curves.next_step()  # type: ignore[no-untyped-call]

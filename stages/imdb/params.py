@@ -50,19 +50,11 @@ class Mean(Training):
     buckets: Annotated[int, Field(ge=1_000, le=10_000_000)]
 
 
-class Adversarial(Training):
-    """What every training of the LSTM to rate reviews has."""
-
+class LSTM(Training):
+    hidden: Annotated[int, Field(ge=1, le=4_096)]
     dropout: Fraction
     perturbation: Fraction
-
-
-class Distill(Adversarial):
-    seed: Seed
-
-
-class LSTM(Adversarial):
-    hidden: Annotated[int, Field(ge=1, le=4_096)]
+    unlabelled: Annotated[float, Field(ge=0, le=1)]
 
 
 class Pretrain(Section):
@@ -71,6 +63,7 @@ class Pretrain(Section):
     steps: Annotated[int, Field(ge=1, le=1_000)]
     sample: Annotated[int, Field(ge=1, le=100_000)]
     learning_rate: Rate
+    threads: Annotated[int, Field(ge=1, le=256)]
     seed: Seed
 
 
@@ -83,8 +76,6 @@ class Imdb(Section):
     validation: Annotated[float, Field(ge=0, le=0.5)]
     seeds: Annotated[list[Seed], Field(min_length=1, max_length=100)]
     mean: Mean
-    threads: Annotated[int, Field(ge=1, le=256)]
     pretrain: Pretrain
-    distill: Distill
     lstm: LSTM
     words: Annotated[list[Word], Field(min_length=1, max_length=12)]

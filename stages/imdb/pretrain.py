@@ -39,7 +39,7 @@ def main() -> None:
     settings = params.load(args.params, "imdb", Imdb)
 
     keep_memory()
-    torch.set_num_threads(settings.threads)
+    torch.set_num_threads(settings.pretrain.threads)
     reviews = load(args.reviews)
     labelled, _ = split_by_film(reviews, settings.validation)
     unlabelled = reviews.where("unlabelled")

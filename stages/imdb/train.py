@@ -17,6 +17,7 @@ from multiprocessing.sharedctypes import Synchronized
 from multiprocessing.synchronize import Event
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from stages.common import params
@@ -29,6 +30,7 @@ from stages.imdb.device import deterministic, keep_memory
 from stages.imdb.fit import Lesson, fit
 from stages.imdb.models import MeanClassifier, Network
 from stages.imdb.params import Imdb, Training
+from stages.imdb.predictions import read
 from stages.imdb.reviews import Reviews, split_by_film
 from stages.imdb.reviews import load as load_reviews
 from stages.imdb.saved import (
@@ -50,6 +52,7 @@ class Task:
     settings: Imdb
     reviews: Path
     pretrained: Path | None
+    teacher: Path | None
     live: Path
     folder: Path
     checkpoints: Path
@@ -69,24 +72,44 @@ def describe(model: ModelName, settings: Imdb, reviews: Reviews) -> Description:
 def train_seed(task: Task, seed: int) -> None:
     """Train from one seed and write the weights."""
     reviews = load_reviews(task.reviews)
-    places, held_out = split_by_film(reviews, task.settings.validation)
     deterministic(seed)
     network = build(describe(task.model, task.settings, reviews))
     if task.pretrained is not None:
         network.load_state_dict(load_weights(task.pretrained), strict=False)
     settings, objective = bind(network, task.settings)
-    labels = torch.from_numpy(reviews.labels).float()
     for done in fit(
         f"{task.model}, seed {seed}",
         begin(network, seed),
         objective,
-        Lesson(reviews, places, held_out, labels),
+        lesson_of(task, reviews, seed),
         settings,
         Checkpoint(task.checkpoints / f"seed-{seed}.safetensors", task.identity),
         task.live / f"seed-{seed}",
     ):
         _count(done)
     save_weights(network, task.folder, seed)
+
+
+def lesson_of(task: Task, reviews: Reviews, seed: int) -> Lesson:
+    """The labelled reviews; with a teacher some without a label too, and its ratings for labels.
+
+    To learn another model's probabilities is called distillation (Hinton, Vinyals & Dean 2015).
+    """
+    places, held_out = split_by_film(reviews, task.settings.validation)
+    targets = torch.from_numpy(reviews.labels).float()
+    if task.teacher is not None:
+        unlabelled = reviews.where("unlabelled")
+        ratings = read(task.teacher).probabilities
+        if ratings.shape != (1, len(unlabelled)):
+            raise StageError(
+                f"{task.teacher}: {ratings.shape[1]:,} ratings, but {len(unlabelled):,} unlabelled"
+                f" reviews in {task.reviews}; run dvc repro"
+            )
+        targets[unlabelled] = torch.from_numpy(ratings[0])
+        count = round(task.settings.lstm.unlabelled * len(unlabelled))
+        chosen = np.random.default_rng(seed).choice(unlabelled, count, replace=False)
+        places = np.concatenate([places, np.sort(chosen)])
+    return Lesson(reviews, places, held_out, targets)
 
 
 def bind(network: Network, settings: Imdb) -> tuple[Training, Objective]:
@@ -163,6 +186,7 @@ def main() -> None:
     parser.add_argument("--params", type=Path, default=Path("params.yaml"))
     parser.add_argument("--reviews", type=Path, required=True, help="over the vocabulary")
     parser.add_argument("--pretrained", type=Path, help="a language model to start from")
+    parser.add_argument("--teacher", type=Path, help="ratings of the unlabelled reviews")
     parser.add_argument("--live", type=Path, required=True, help="folder for the curves")
     parser.add_argument("--checkpoints", type=Path, required=True, help="folder, gone at the end")
     parser.add_argument("--out", type=Path, required=True, help="folder for the trained networks")
@@ -170,9 +194,8 @@ def main() -> None:
     settings = params.load(args.params, "imdb", Imdb)
 
     reviews = load_reviews(args.reviews)
-    places, _ = split_by_film(reviews, settings.validation)
     own = settings.mean if args.model == "mean" else settings.lstm
-    inputs = [args.reviews] + ([args.pretrained] if args.pretrained else [])
+    inputs = [path for path in (args.reviews, args.pretrained, args.teacher) if path]
     identity = identity_of((own, settings.embedding_dim, settings.validation), inputs)
     with atomic(args.out) as folder:
         folder.mkdir()
@@ -181,12 +204,13 @@ def main() -> None:
             settings,
             args.reviews,
             args.pretrained,
+            args.teacher,
             args.live,
             folder,
             args.checkpoints,
             identity,
         )
-        train_all(task, len(places))
+        train_all(task, len(lesson_of(task, reviews, seed=0).places))
         save_description(describe(args.model, settings, reviews), reviews.words, folder)
     shutil.rmtree(args.checkpoints)
 

@@ -28,6 +28,9 @@ PAGE = """<!DOCTYPE html>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>Deep Learning Projects: plots</title>
+<!-- The browser refuses whatever would need a network; Vega compiles its expressions. -->
+<meta http-equiv="Content-Security-Policy" content="default-src 'none';
+  script-src 'unsafe-inline' 'unsafe-eval'; style-src 'unsafe-inline'; img-src 'self' file: data:">
 <link rel="icon" href="data:,">
 {refresh_tag}
 <style>
@@ -65,8 +68,11 @@ PAGE = """<!DOCTYPE html>
       legend: { orient: "bottom", direction: "vertical", labelFontSize: 12, labelLimit: 480,
                 title: null },
     };
-    return draw(place, plot, { renderer: "svg", actions: { export: true, source: false,
-                                                           compiled: false, editor: false } });
+    delete plot.$schema;  // it names an older Vega-Lite, which the newer one complains about
+    return draw(place, plot, {
+      mode: "vega-lite", renderer: "svg",
+      actions: { export: true, source: false, compiled: false, editor: false },
+    });
   };
 </script>
 </head>

@@ -4,11 +4,11 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parent.parent
+from tests.clone import ROOT, Clone, reproduced
+
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
 
@@ -27,3 +27,9 @@ def stage() -> Run:
         )
 
     return run
+
+
+@pytest.fixture(scope="session")
+def clone(tmp_path_factory: pytest.TempPathFactory) -> Clone:
+    """The one clone of a session in which `dvc repro` has run; leave it as you find it."""
+    return reproduced(tmp_path_factory.mktemp("clone"), tmp_path_factory.mktemp("server"))

@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from stages.common.errors import StageError
@@ -222,7 +222,6 @@ def signed(header: bytearray) -> bytes:
 HEADER_FIELDS = [0, 100, 108, 116, 124, 125, 135, 136, 156, 157, 257, 263, 345, 386, 482, 483]
 
 
-@settings(deadline=None)
 @given(
     st.integers(0, 30),
     st.lists(

@@ -8,6 +8,11 @@ from pathlib import Path
 
 import hypothesis
 import pytest
+from hypothesis import settings
+
+# How fast a machine is, or what else it does, is no matter of the tests.
+settings.register_profile("any machine", deadline=None)
+settings.load_profile("any machine")
 
 ROOT = Path(__file__).parent.parent
 # A busy machine is slow, which is no failure.

@@ -1,5 +1,6 @@
 """Files appear whole or not at all: write under a temporary name, then rename."""
 
+import glob
 import json
 import math
 import os
@@ -7,9 +8,10 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pandas as pd
+if TYPE_CHECKING:
+    import pandas as pd  # slow to import, and not every stage needs it
 
 
 @contextmanager
@@ -21,7 +23,9 @@ def atomic(path: Path) -> Iterator[Path]:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    _remove(temporary)
+    # What a killed process left behind is of no use to anybody.
+    for left in path.parent.glob(f".{glob.escape(path.name)}.*.tmp"):
+        _remove(left)
     try:
         yield temporary
         if path.is_dir():
@@ -45,7 +49,7 @@ def write_json(path: Path, content: Any) -> None:
         temporary.write_text(text, encoding="utf-8")
 
 
-def write_csv(path: Path, table: pd.DataFrame) -> None:
+def write_csv(path: Path, table: "pd.DataFrame") -> None:
     """Write a table as CSV, floats with six significant digits: the same bytes again."""
     with atomic(path) as temporary:
         table.to_csv(temporary, index=False, float_format="%.6g", lineterminator="\n")

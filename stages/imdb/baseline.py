@@ -1,13 +1,20 @@
-"""Stage: what a linear model does in seconds, TF-IDF and logistic regression of scikit-learn."""
+"""Stage: what a linear model does in seconds, on words and pairs of words.
+
+It rates the unlabelled reviews too, for the LSTM to learn from.
+"""
 
 import argparse
 from pathlib import Path
+from typing import Self
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
-from sklearn.feature_extraction.text import TfidfVectorizer
+from scipy.sparse import csr_matrix, diags
+from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline, make_pipeline
 
@@ -17,21 +24,45 @@ from stages.common.progress import say
 from stages.imdb.params import Imdb, Linear
 from stages.imdb.predictions import Predictions, write
 from stages.imdb.reviews import data_name
-from stages.imdb.tokenize import tokenize
+from stages.imdb.tokenizer import tokenize
+
+
+class NaiveBayesWeights(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # no types
+    """Weights each n-gram by how much more often it stands in good reviews than in bad ones.
+
+    S. Wang and C. D. Manning, "Baselines and Bigrams: Simple, Good Sentiment and Topic
+    Classification" (2012), equation 2: the logarithm of the ratio of its two shares, each count
+    one higher than it is.
+    """
+
+    def fit(self, counts: csr_matrix, labels: npt.ArrayLike) -> Self:
+        """Find the weights; `counts` [reviews × n-grams], 0 or 1, `labels` [reviews], 0 or 1."""
+        good = np.asarray(labels) == 1
+        shares = []
+        for chosen in (good, ~good):
+            total = np.asarray(counts[chosen].sum(axis=0), dtype=np.float64).ravel() + 1
+            shares.append(total / total.sum())
+        self.weights_ = np.log(shares[0] / shares[1]).astype(np.float32)
+        return self
+
+    def transform(self, counts: csr_matrix) -> csr_matrix:
+        """The counts times the weights."""
+        return counts @ diags(self.weights_)
 
 
 def linear_model(settings: Linear) -> Pipeline:
-    """TF-IDF of all n-grams up to `settings.ngrams` words, then logistic regression."""
+    """Which n-grams of up to `settings.ngrams` words occur, weighted; logistic regression."""
     return make_pipeline(
-        TfidfVectorizer(
+        CountVectorizer(
             tokenizer=tokenize,
             token_pattern=None,
             lowercase=False,  # tokenize does it
             ngram_range=(1, settings.ngrams),
             min_df=settings.min_reviews,
-            sublinear_tf=True,
+            binary=True,
             dtype=np.float32,
         ),
+        NaiveBayesWeights(),
         LogisticRegression(C=settings.C, max_iter=1_000),
     )
 
@@ -40,31 +71,33 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--params", type=Path, default=Path("params.yaml"))
     parser.add_argument("--reviews", type=Path, required=True)
-    parser.add_argument("--predictions", type=Path, required=True)
+    parser.add_argument("--predictions", type=Path, required=True, help="of the test reviews")
+    parser.add_argument("--unlabelled", type=Path, required=True, help="ratings of those")
     args = parser.parse_args()
     settings = params.load(args.params, "imdb", Imdb)
 
     try:
-        table = pq.read_table(args.reviews, filters=[("label", ">=", 0)])
+        table = pq.read_table(args.reviews)
     except (pa.ArrowException, FileNotFoundError) as error:
         raise StageError(f"{args.reviews}: not a table of reviews ({error})") from None
     reviews: pd.DataFrame = table.to_pandas()
     train = reviews[reviews["split"] == "train"]
-    test = reviews[reviews["split"] == "test"]
 
-    say(f"linear: TF-IDF and logistic regression on {len(train):,} reviews")
+    say(f"linear: logistic regression on {len(train):,} reviews")
     model = linear_model(settings.linear).fit(train["text"], train["label"])
-    good = model.predict_proba(test["text"])[:, 1]
-    write(
-        Predictions(
-            model="linear",
-            data=data_name(table.schema),
-            parameters=model[-1].coef_.size + 1,
-            seeds=[0],
-            probabilities=good[None].astype(np.float32),
-        ),
-        args.predictions,
-    )
+    for split, path in (("test", args.predictions), ("unlabelled", args.unlabelled)):
+        texts = reviews.loc[reviews["split"] == split, "text"]
+        good = model.predict_proba(texts)[:, 1] if len(texts) else np.empty(0)
+        write(
+            Predictions(
+                model="linear",
+                data=data_name(table.schema),
+                parameters=model[-1].coef_.size + 1,
+                seeds=[0],
+                probabilities=good[None].astype(np.float32),
+            ),
+            path,
+        )
 
 
 if __name__ == "__main__":

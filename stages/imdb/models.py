@@ -84,6 +84,9 @@ class LSTMClassifier(nn.Module):
         return self.output(self.dropout(pool(states.float(), lengths))).squeeze(-1)
 
 
+Network = MeanClassifier | LSTMClassifier
+
+
 def pool(states: Tensor, lengths: Tensor) -> Tensor:
     """The last state of each review, the mean and the maximum of its states.
 

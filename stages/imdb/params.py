@@ -54,6 +54,7 @@ class LSTM(Training):
     hidden: Annotated[int, Field(ge=1, le=4_096)]
     dropout: Fraction
     perturbation: Fraction
+    unlabelled: Annotated[float, Field(ge=0, le=1)]
 
 
 class Pretrain(Section):

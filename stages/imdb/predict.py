@@ -24,7 +24,7 @@ from stages.imdb.models import UNKNOWN
 from stages.imdb.rating import rate
 from stages.imdb.reviews import Ids
 from stages.imdb.saved import ModelName, Network, describe, load
-from stages.imdb.tokenize import tokenize
+from stages.imdb.tokenizer import tokenize
 
 MODELS = [Path("data/imdb/mean"), Path("data/imdb/lstm")]
 TOGETHER = 1_000  # texts rated at a time: enough to be fast, and answers still flow

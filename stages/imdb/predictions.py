@@ -1,12 +1,12 @@
-"""The ratings of the test reviews by one model, as its stage hands them to the evaluation."""
+"""The ratings of reviews by one model, as its stage hands them to the next."""
 
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 import safetensors
 from safetensors.numpy import save_file
 
@@ -14,10 +14,13 @@ from stages.common.errors import StageError
 from stages.common.files import atomic
 from stages.imdb.reviews import load as load_reviews
 
+if TYPE_CHECKING:
+    import pandas as pd  # slow to import, and who rates a text needs none of it
+
 
 @dataclass(frozen=True)
 class Predictions:
-    """What a model says of the test reviews, in the order of the reviews' index.
+    """What a model says of the reviews of a split, the test's mostly, in the order of the index.
 
     Attributes:
         model: its name (linear, mean, lstm).
@@ -64,7 +67,7 @@ def read(path: Path) -> Predictions:
         raise StageError(f"{path}: not a file of predictions ({error}); run dvc repro") from None
 
 
-def test_index(reviews: Path, predictions: Predictions) -> pd.DataFrame:
+def test_index(reviews: Path, predictions: Predictions) -> "pd.DataFrame":
     """The rows of the reviews' index that the predictions are about, with the column `words`.
 
     Raises:

@@ -1,6 +1,7 @@
 """Stage: pretrain the embedding and the LSTM as a language model."""
 
 import argparse
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -12,13 +13,19 @@ from stages.common import params
 from stages.common.errors import run
 from stages.common.files import atomic
 from stages.common.progress import progress, say
+from stages.imdb.checkpoint import Checkpoint, identity_of
 from stages.imdb.device import keep_memory
 from stages.imdb.models import PAD
 from stages.imdb.params import Imdb
-from stages.imdb.pretraining import LanguageModel, pretrain
+from stages.imdb.pretraining import begin, pretrain, steps_of
 from stages.imdb.reviews import load, split_by_film
 
 POINTS = 50  # of the loss curve
+
+
+def _draw(live: Live, point: dict[str, float]) -> None:
+    live.step = int(point["step"])
+    live.log_metric("pretrain/loss", point["loss"])
 
 
 def main() -> None:
@@ -26,6 +33,7 @@ def main() -> None:
     parser.add_argument("--params", type=Path, default=Path("params.yaml"))
     parser.add_argument("--reviews", type=Path, required=True, help="over the vocabulary")
     parser.add_argument("--live", type=Path, required=True, help="folder for the curve")
+    parser.add_argument("--checkpoints", type=Path, required=True, help="folder, gone at the end")
     parser.add_argument("--out", type=Path, required=True, help="weights to start the LSTM from")
     args = parser.parse_args()
     settings = params.load(args.params, "imdb", Imdb)
@@ -39,24 +47,30 @@ def main() -> None:
         f"pretrain: on {len(labelled):,} training and {len(unlabelled):,} unlabelled reviews"
         + ("" if len(unlabelled) else "; this data has no unlabelled ones, so it learns less")
     )
-    torch.manual_seed(settings.pretrain.seed)
-    model = LanguageModel(len(reviews.words), settings.embedding_dim, settings.lstm.hidden)
     places = np.concatenate([labelled, unlabelled])
-    events = pretrain(model, reviews, places, settings.pretrain, settings.pretrain.seed)
-
-    first = next(events)
-    _, steps, _ = first
-    losses = [first[2]]
+    own, hidden = settings.pretrain, settings.lstm.hidden
+    language = begin(len(reviews.words), settings.embedding_dim, hidden, own.seed)
+    checkpoint = Checkpoint(
+        args.checkpoints / "pretrain.safetensors",
+        identity_of((own, hidden, settings.embedding_dim, settings.validation), [args.reviews]),
+    )
+    checkpoint.resume(language)
+    steps = steps_of(reviews, places, own)
+    events = pretrain(language, reviews, places, own)
     with Live(str(args.live), save_dvc_exp=False, dvcyaml=None) as live:
-        for step, _, loss in progress(events, steps, "pretrain", "step", start=1):
-            losses.append(loss)
-            if step % max(1, steps // POINTS) == 0:
-                live.step = step
-                live.log_metric("pretrain/loss", float(np.mean(losses)))
-                losses.clear()
+        for point in language.curves:
+            _draw(live, point)
+        for loss in progress(events, steps, "pretrain", "step", start=language.step):
+            language.add(loss=loss, steps=1)
+            if language.step % max(1, steps // POINTS) == 0:
+                mean = language.sums["loss"] / language.sums["steps"]
+                language.curves.append({"step": language.step, "loss": mean})
+                language.sums = {}
+                _draw(live, language.curves[-1])
+            checkpoint.save_if_due(language)
     weights = {
         name: weight
-        for name, weight in model.state_dict().items()
+        for name, weight in language.network.state_dict().items()
         if name.startswith(("embedding.", "lstm."))
     }
     weights["embedding.weight"][PAD] = (
@@ -64,6 +78,7 @@ def main() -> None:
     )
     with atomic(args.out) as temporary:
         safetensors.torch.save_file(weights, temporary)
+    shutil.rmtree(args.checkpoints, ignore_errors=True)
 
 
 if __name__ == "__main__":

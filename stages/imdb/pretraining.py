@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from stages.common.errors import StageError
+from stages.imdb.checkpoint import Run
 from stages.imdb.device import autocast, deterministic, fast_dtype
 from stages.imdb.models import PAD, start
 from stages.imdb.params import Pretrain
@@ -157,54 +158,75 @@ def streams(reviews: Reviews, places: Indices, batch: int, generator: np.random.
     return stream[: batch * length].reshape(batch, length)
 
 
+def begin(vocabulary: int, embedding_dim: int, hidden: int, seed: int) -> Run[LanguageModel]:
+    """A language model that has not learned anything, and its optimiser."""
+    deterministic(seed)
+    model = LanguageModel(vocabulary, embedding_dim, hidden)
+    return Run(model, [torch.optim.Adam(model.parameters(), betas=(0.9, 0.99), fused=True)], seed)
+
+
 def pretrain(
-    model: LanguageModel, reviews: Reviews, places: Indices, settings: Pretrain, seed: int
-) -> Iterator[tuple[int, int, float]]:
-    """Train the language model in place, on reviews whose labels are not looked at.
+    run: Run[LanguageModel], reviews: Reviews, places: Indices, settings: Pretrain
+) -> Iterator[float]:
+    """Train the run's language model in place, on reviews whose labels are not looked at.
 
     Yields:
-        After each step its number, how many there will be, and its loss.
+        The loss of each step; the run may be saved then.
 
     Raises:
-        StageError: when there is too little text, or the training diverges.
+        StageError: when the training diverges; names the step and the mend.
     """
-    deterministic(seed)
-    generator = np.random.default_rng(seed)
+    model = run.network
+    steps = steps_of(reviews, places, settings)
+    steps_an_epoch = steps // settings.epochs
+    sampler = Sampler(torch.from_numpy(counts_of(reviews, places)), settings.sample)
+    model.train()
+    while run.step < steps:
+        epoch, done = divmod(run.step, steps_an_epoch)
+        if not done:
+            run.carried = {}
+        stream = torch.from_numpy(streams(reviews, places, settings.batch, run.order(epoch)))
+        for i in range(done, steps_an_epoch):
+            run.random()
+            window = stream[:, i * settings.steps : (i + 1) * settings.steps + 1]
+            state = (run.carried["h"], run.carried["c"]) if run.carried else None
+            guesses, (h, c) = model(window[:, :-1], state)
+            run.carried = {"h": h, "c": c}
+            value = loss(model, guesses.flatten(0, 1), window[:, 1:].flatten().long(), sampler)
+            value.backward()
+            nn.utils.clip_grad_norm_(model.parameters(), CLIP)
+            rate = min(1, (run.step + 1) / WARM_UP) * (1 - run.step / steps)
+            run.take_step(settings.learning_rate * rate)
+            run.step += 1
+            if not math.isfinite(value.item()):
+                raise StageError(
+                    f"pretraining: the loss of step {run.step} is {value.item()}: the training"
+                    " diverged; lower imdb.pretrain.learning_rate"
+                )
+            yield value.item()
+
+
+def steps_of(reviews: Reviews, places: Indices, settings: Pretrain) -> int:
+    """How many steps there are to pretrain.
+
+    Raises:
+        StageError: when there is too little text for one.
+    """
     words = int(reviews.lengths[places].sum()) + len(places)
     steps_an_epoch = (words // settings.batch - 1) // settings.steps
-    steps = settings.epochs * steps_an_epoch
-    if steps == 0:
+    if steps_an_epoch < 1:
         raise StageError(
             f"pretraining: {words:,} words are too few for imdb.pretrain.batch ="
             f" {settings.batch} and steps = {settings.steps}; lower them"
         )
+    return settings.epochs * steps_an_epoch
+
+
+def counts_of(reviews: Reviews, places: Indices) -> Indices:
+    """How often each word occurs in the streams of some reviews: int64 [vocabulary]."""
     chosen = np.zeros(len(reviews.index), dtype=bool)
     chosen[places] = True
-    counts = np.bincount(
-        reviews.ids[np.repeat(chosen, reviews.lengths)], minlength=len(reviews.words)
-    )
+    words = reviews.ids[np.repeat(chosen, reviews.lengths)]
+    counts = np.bincount(words, minlength=len(reviews.words))
     counts[PAD] = len(places)
-    sampler = Sampler(torch.from_numpy(counts), settings.sample)
-    optimizer = torch.optim.Adam(model.parameters(), betas=(0.9, 0.99), fused=True)
-    model.train()
-    step = 0
-    for _ in range(settings.epochs):
-        stream = torch.from_numpy(streams(reviews, places, settings.batch, generator))
-        state: State | None = None
-        for i in range(steps_an_epoch):
-            window = stream[:, i * settings.steps : (i + 1) * settings.steps + 1]
-            rate = min(1, (step + 1) / WARM_UP) * (1 - step / steps)
-            optimizer.param_groups[0]["lr"] = settings.learning_rate * rate
-            optimizer.zero_grad()
-            guesses, state = model(window[:, :-1], state)
-            value = loss(model, guesses.flatten(0, 1), window[:, 1:].flatten().long(), sampler)
-            value.backward()
-            nn.utils.clip_grad_norm_(model.parameters(), CLIP)
-            optimizer.step()
-            step += 1
-            if not math.isfinite(value.item()):
-                raise StageError(
-                    f"pretraining: the loss of step {step} is {value.item()}: the training"
-                    " diverged; lower imdb.pretrain.learning_rate"
-                )
-            yield step, steps, value.item()
+    return counts

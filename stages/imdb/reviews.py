@@ -10,15 +10,17 @@ A folder with four files:
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
-import pyarrow as pa
-import pyarrow.parquet as pq
 
 from stages.common.errors import StageError
 from stages.common.files import atomic
+
+if TYPE_CHECKING:  # slow to import, and who rates a text needs none of it
+    import pandas as pd
+    import pyarrow as pa
 
 Ids = npt.NDArray[np.int32]
 Indices = npt.NDArray[np.int64]
@@ -39,7 +41,7 @@ class Reviews:
     words: list[str]
     ids: Ids
     offsets: Indices
-    index: pd.DataFrame
+    index: "pd.DataFrame"
     data: str
 
     def __getitem__(self, review: int) -> Ids:
@@ -63,6 +65,9 @@ class Reviews:
 
 def save(reviews: Reviews, folder: Path) -> None:
     """Write the folder whole, or not at all."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
     with atomic(folder) as temporary:
         temporary.mkdir()
         (temporary / "words.txt").write_text("".join(w + "\n" for w in reviews.words), "utf-8")
@@ -79,6 +84,9 @@ def load(folder: Path) -> Reviews:
     Raises:
         StageError: when a file is missing, damaged, or does not fit the others.
     """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
     try:
         words = read_words(folder / "words.txt")
         ids = np.load(folder / "ids.npy", mmap_mode="r", allow_pickle=False)
@@ -96,7 +104,7 @@ def read_words(path: Path) -> list[str]:
     return path.read_text("utf-8").split("\n")[:-1]
 
 
-def data_name(schema: pa.Schema) -> str:
+def data_name(schema: "pa.Schema") -> str:
     """The name of the data, from a Parquet file's metadata."""
     return str((schema.metadata or {}).get(b"data", b"unnamed reviews").decode("utf-8"))
 
@@ -110,7 +118,7 @@ def split_by_film(reviews: Reviews, fraction: float) -> tuple[Indices, Indices]:
     Returns:
         The numbers of the reviews to train and to validate on, int64, ascending.
     """
-    from sklearn.model_selection import GroupShuffleSplit  # slow to import; rating needs none
+    from sklearn.model_selection import GroupShuffleSplit
 
     train = reviews.where("train")
     if fraction == 0:

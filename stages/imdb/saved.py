@@ -20,11 +20,10 @@ from torch import Tensor, nn
 from stages.common.errors import StageError
 from stages.common.files import write_json
 from stages.common.params import Section
-from stages.imdb.models import LSTMClassifier, MeanClassifier
+from stages.imdb.models import LSTMClassifier, MeanClassifier, Network
 from stages.imdb.reviews import read_words
 
 ModelName = Literal["mean", "lstm"]
-Network = MeanClassifier | LSTMClassifier
 Size = Annotated[int, Field(ge=1, le=1 << 31)]
 
 

@@ -1,15 +1,9 @@
 """Stage: cut each review into words, once; the vocabulary's size is a later stage's matter."""
 
 import argparse
-import os
-import re
-import signal
-import threading
 from array import array
 from collections import defaultdict
-from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from multiprocessing import get_context, parent_process
 from pathlib import Path
 
 import numpy as np
@@ -17,22 +11,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from stages.common.errors import StageError, run
+from stages.common.processes import pool
 from stages.common.progress import progress, say
 from stages.imdb.reviews import Ids, Indices, Reviews, data_name, save
-
-# A word is letters and digits, with apostrophes inside ("don't" is one word: "not" is in it);
-# of the punctuation marks, those that carry meaning beyond their sentence.
-TOKEN = re.compile(r"[^\W_]+(?:'[^\W_]+)*|[!?]")
-BREAK = "<br />"
-
-
-def tokenize(text: str) -> list[str]:
-    """Cut a text into lower-case words.
-
-    >>> tokenize("It wasn't <br />BAD at all!")
-    ['it', "wasn't", 'bad', 'at', 'all', '!']
-    """
-    return TOKEN.findall(text.replace(BREAK, " ").lower())
+from stages.imdb.tokenizer import tokenize
 
 
 def tokenize_all(texts: list[str]) -> tuple[list[str], Ids, Indices]:
@@ -57,18 +39,6 @@ def _tokenize_group(task: tuple[Path, int]) -> tuple[list[str], Ids, Indices]:
     return tokenize_all(column.to_pylist())
 
 
-def _start_process() -> None:
-    """Leave Ctrl-C to the parent, and end when it does: one that was killed sends no word."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-
-
-def _end_with_parent() -> None:
-    if parent := parent_process():
-        parent.join()
-        os._exit(1)
-
-
 def tokenize_file(path: Path, processes: int | None = None) -> Reviews:
     """Tokenize a Parquet file of reviews, a row group at a time, on all processors.
 
@@ -89,10 +59,9 @@ def tokenize_file(path: Path, processes: int | None = None) -> Reviews:
     ids: list[Ids] = []
     lengths: list[Indices] = []
     tasks = [(path, group) for group in range(file.num_row_groups)]
-    # Not multiprocessing's own pool, which waits for ever for a process that was killed.
-    with ProcessPoolExecutor(processes, get_context("spawn"), _start_process) as pool:
+    with pool(processes) as executor:
         results = progress(
-            pool.map(_tokenize_group, tasks),
+            executor.map(_tokenize_group, tasks),
             len(index), "tokenize", "review", size=lambda result: len(result[2]),
         )  # fmt: skip
         try:

@@ -6,41 +6,42 @@ many processors there are.
 """
 
 import argparse
-import os
+import shutil
 import time
 from collections.abc import Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import Future
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from functools import partial
-from multiprocessing import get_context
 from multiprocessing.sharedctypes import Synchronized
+from multiprocessing.synchronize import Event
 from pathlib import Path
 
+import numpy as np
 import torch
-from dvclive import Live
-from torch.nn import functional as F  # noqa: N812  its name in every PyTorch text
 
 from stages.common import params
 from stages.common.errors import StageError, run
 from stages.common.files import atomic
-from stages.common.progress import progress, say
-from stages.imdb.device import keep_memory
-from stages.imdb.models import MeanClassifier
+from stages.common.processes import SPAWN, pool, processors
+from stages.common.progress import progress
+from stages.imdb.checkpoint import Checkpoint, identity_of
+from stages.imdb.device import deterministic, keep_memory
+from stages.imdb.fit import Lesson, fit
+from stages.imdb.models import MeanClassifier, Network
 from stages.imdb.params import Imdb, Training
-from stages.imdb.rating import rate
-from stages.imdb.reviews import Indices, Reviews, split_by_film
+from stages.imdb.predictions import read
+from stages.imdb.reviews import Reviews, split_by_film
 from stages.imdb.reviews import load as load_reviews
 from stages.imdb.saved import (
     Description,
     ModelName,
-    Network,
     build,
     load_weights,
     save_description,
     save_weights,
 )
-from stages.imdb.training import Epoch, Objective, adversarial, plain, train
+from stages.imdb.training import Objective, adversarial, begin, plain
 
 
 @dataclass(frozen=True)
@@ -51,8 +52,11 @@ class Task:
     settings: Imdb
     reviews: Path
     pretrained: Path | None
+    teacher: Path | None
     live: Path
     folder: Path
+    checkpoints: Path
+    identity: str
 
 
 def describe(model: ModelName, settings: Imdb, reviews: Reviews) -> Description:
@@ -66,31 +70,46 @@ def describe(model: ModelName, settings: Imdb, reviews: Reviews) -> Description:
 
 
 def train_seed(task: Task, seed: int) -> None:
-    """Train from one seed, log each epoch's loss and accuracy, and write the weights."""
+    """Train from one seed and write the weights."""
     reviews = load_reviews(task.reviews)
-    places, held_out = split_by_film(reviews, task.settings.validation)
-    torch.manual_seed(seed)
+    deterministic(seed)
     network = build(describe(task.model, task.settings, reviews))
     if task.pretrained is not None:
         network.load_state_dict(load_weights(task.pretrained), strict=False)
     settings, objective = bind(network, task.settings)
-    name = f"{task.model}, seed {seed}"
-    with Live(str(task.live / f"seed-{seed}"), save_dvc_exp=False, dvcyaml=None) as live:
-        for event in train(network, objective, reviews, places, settings, seed):
-            if not isinstance(event, Epoch):
-                _count(event)
-                continue
-            live.log_metric("train/loss", event.loss)
-            live.log_metric("train/accuracy", event.accuracy)
-            line = f"{name}, epoch {event.number}: loss {event.loss:.3f}"
-            if len(held_out):
-                loss, accuracy = validate(network, reviews, held_out)
-                live.log_metric("validation/loss", loss)
-                live.log_metric("validation/accuracy", accuracy)
-                line += f"; held-out reviews: loss {loss:.3f}, {accuracy:.2%} right"
-            live.next_step()
-            say(line)
+    for done in fit(
+        f"{task.model}, seed {seed}",
+        begin(network, seed),
+        objective,
+        lesson_of(task, reviews, seed),
+        settings,
+        Checkpoint(task.checkpoints / f"seed-{seed}.safetensors", task.identity),
+        task.live / f"seed-{seed}",
+    ):
+        _count(done)
     save_weights(network, task.folder, seed)
+
+
+def lesson_of(task: Task, reviews: Reviews, seed: int) -> Lesson:
+    """The labelled reviews; with a teacher some without a label too, and its ratings for labels.
+
+    To learn another model's probabilities is called distillation (Hinton, Vinyals & Dean 2015).
+    """
+    places, held_out = split_by_film(reviews, task.settings.validation)
+    targets = torch.from_numpy(reviews.labels).float()
+    if task.teacher is not None:
+        unlabelled = reviews.where("unlabelled")
+        ratings = read(task.teacher).probabilities
+        if ratings.shape != (1, len(unlabelled)):
+            raise StageError(
+                f"{task.teacher}: {ratings.shape[1]:,} ratings, but {len(unlabelled):,} unlabelled"
+                f" reviews in {task.reviews}; run dvc repro"
+            )
+        targets[unlabelled] = torch.from_numpy(ratings[0])
+        count = round(task.settings.lstm.unlabelled * len(unlabelled))
+        chosen = np.random.default_rng(seed).choice(unlabelled, count, replace=False)
+        places = np.concatenate([places, np.sort(chosen)])
+    return Lesson(reviews, places, held_out, targets)
 
 
 def bind(network: Network, settings: Imdb) -> tuple[Training, Objective]:
@@ -101,25 +120,21 @@ def bind(network: Network, settings: Imdb) -> tuple[Training, Objective]:
     return settings.lstm, partial(adversarial, network, settings.lstm.perturbation)
 
 
-def validate(network: Network, reviews: Reviews, places: Indices) -> tuple[float, float]:
-    """Mean cross-entropy and accuracy on some labelled reviews."""
-    good = torch.from_numpy(rate(network, [reviews[i] for i in places]))
-    labels = torch.from_numpy(reviews.labels[places]).float()
-    loss = F.binary_cross_entropy(good, labels).item()
-    return loss, float(((good > 0.5) == (labels > 0.5)).float().mean())
+_done: "Synchronized[int]"  # reviews that all processes together have learned from
+_stop: Event  # set when the processes are to leave off
 
 
-_done: "Synchronized[int]"  # reviews that all processes together have trained on
-
-
-def _start_process(done: "Synchronized[int]") -> None:
-    global _done
-    _done = done
+def _start_process(done: "Synchronized[int]", stop: Event) -> None:
+    global _done, _stop
+    _done, _stop = done, stop
     torch.set_num_threads(1)
     keep_memory()
 
 
 def _count(reviews: int) -> None:
+    """Add to the reviews done; leave off when told to."""
+    if _stop.is_set():
+        raise SystemExit
     with _done.get_lock():
         _done.value += reviews
 
@@ -136,35 +151,33 @@ def _watch(done: "Synchronized[int]", futures: list[Future[None]]) -> Iterator[i
         seen = now
 
 
-def processors() -> int:
-    """How many processors this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
 def train_all(task: Task, reviews: int) -> None:
-    """Train from every seed, as many at a time as there are processors."""
-    context = get_context("spawn")
-    done = context.Value("q", 0)
+    """Train from every seed, as many at a time as there are processors.
+
+    Raises:
+        StageError: when the training of a seed diverges, or a process is killed.
+    """
+    done, stop = SPAWN.Value("q", 0), SPAWN.Event()
     seeds = task.settings.seeds
     own = task.settings.mean if task.model == "mean" else task.settings.lstm
     total = reviews * own.epochs * len(seeds)
     workers = min(len(seeds), processors())
-    with ProcessPoolExecutor(workers, context, _start_process, (done,)) as pool:
-        futures = [pool.submit(train_seed, task, seed) for seed in seeds]
-        for _ in progress(_watch(done, futures), total, task.model, "review", size=lambda n: n):
-            pass
+    with pool(workers, _start_process, done, stop) as executor:
+        futures = [executor.submit(train_seed, task, seed) for seed in seeds]
         try:
+            for _ in progress(_watch(done, futures), total, task.model, "review", size=lambda n: n):
+                pass
             for future in futures:
-                future.result()
+                if future.done():
+                    future.result()
         except BrokenProcessPool:
             raise StageError(
                 f"{task.model}: a training process was killed, most likely for want of memory;"
                 f" lower imdb.{task.model}.batch or window in params.yaml"
             ) from None
         finally:
-            pool.shutdown(cancel_futures=True)
+            stop.set()
+            executor.shutdown(cancel_futures=True)
 
 
 def main() -> None:
@@ -173,18 +186,33 @@ def main() -> None:
     parser.add_argument("--params", type=Path, default=Path("params.yaml"))
     parser.add_argument("--reviews", type=Path, required=True, help="over the vocabulary")
     parser.add_argument("--pretrained", type=Path, help="a language model to start from")
+    parser.add_argument("--teacher", type=Path, help="ratings of the unlabelled reviews")
     parser.add_argument("--live", type=Path, required=True, help="folder for the curves")
+    parser.add_argument("--checkpoints", type=Path, required=True, help="folder, gone at the end")
     parser.add_argument("--out", type=Path, required=True, help="folder for the trained networks")
     args = parser.parse_args()
     settings = params.load(args.params, "imdb", Imdb)
 
     reviews = load_reviews(args.reviews)
-    places, _ = split_by_film(reviews, settings.validation)
+    own = settings.mean if args.model == "mean" else settings.lstm
+    inputs = [path for path in (args.reviews, args.pretrained, args.teacher) if path]
+    identity = identity_of((own, settings.embedding_dim, settings.validation), inputs)
     with atomic(args.out) as folder:
         folder.mkdir()
-        task = Task(args.model, settings, args.reviews, args.pretrained, args.live, folder)
-        train_all(task, len(places))
+        task = Task(
+            args.model,
+            settings,
+            args.reviews,
+            args.pretrained,
+            args.teacher,
+            args.live,
+            folder,
+            args.checkpoints,
+            identity,
+        )
+        train_all(task, len(lesson_of(task, reviews, seed=0).places))
         save_description(describe(args.model, settings, reviews), reviews.words, folder)
+    shutil.rmtree(args.checkpoints)
 
 
 if __name__ == "__main__":

@@ -11,8 +11,8 @@ from torch.nn import functional as F  # noqa: N812  its name in every PyTorch te
 
 from stages.common.errors import StageError
 from stages.imdb.batches import pad, shuffled
-from stages.imdb.device import deterministic
-from stages.imdb.models import LSTMClassifier, MeanClassifier
+from stages.imdb.checkpoint import Run
+from stages.imdb.models import LSTMClassifier, Network
 from stages.imdb.params import Training
 from stages.imdb.reviews import Ids, Indices, Reviews
 
@@ -31,6 +31,14 @@ class Epoch:
 
 
 @dataclass(frozen=True)
+class Step:
+    """How many reviews were in the batch; and of an epoch's last one, how the epoch was."""
+
+    reviews: int
+    epoch: Epoch | None = None
+
+
+@dataclass(frozen=True)
 class Gradient:
     """Of the batch's mean cross-entropy, ready in the parameters' `grad`; and what it is of."""
 
@@ -43,69 +51,67 @@ Objective = Callable[[Tensor, Tensor, Tensor], Iterator[Gradient]]
 
 
 def train(
-    network: nn.Module,
+    run: Run[Network],
     objective: Objective,
     reviews: Reviews,
     places: Indices,
+    targets: Tensor,
     settings: Training,
-    seed: int,
-) -> Iterator[int | Epoch]:
-    """Train a network in place, from the weights it has.
+) -> Iterator[Step]:
+    """Train the run's network in place, from the step it is at.
 
     Args:
-        network: one of `models`.
+        run: its state; between two steps it may be saved.
         objective: `plain` or `adversarial`, with their first arguments bound.
         reviews: among others those to train on.
         places: int64, the numbers of those to train on.
+        targets: float32 [reviews], the probability that a review is good: its label, 0 or 1, or
+            what another model says.
         settings: the network's section of the parameters.
-        seed: of everything random in the training.
 
     Yields:
-        After each batch the number of reviews in it; after each epoch an `Epoch`.
+        After each batch what was done in it.
 
     Raises:
-        StageError: when the loss is no longer a number; names the epoch and the mend.
+        StageError: when the loss is no longer a number; names the step and the mend.
     """
-    deterministic(seed)
-    generator = np.random.default_rng(seed)
     lengths = np.minimum(reviews.lengths[places], settings.window)
-    labels = torch.from_numpy(reviews.labels).float()
-    optimizers = optimizers_of(network)
-    steps = settings.epochs * math.ceil(len(places) / settings.batch)
-    step = 0
-    for epoch in range(1, settings.epochs + 1):
-        network.train()
-        loss = right = 0.0
-        for batch in shuffled(lengths, settings.batch, generator):
+    steps_an_epoch = math.ceil(len(places) / settings.batch)
+    steps = settings.epochs * steps_an_epoch
+    while run.step < steps:
+        epoch, done = divmod(run.step, steps_an_epoch)
+        batches = shuffled(lengths, settings.batch, run.order(epoch))
+        run.network.train()
+        for batch in batches[done:]:
+            generator = run.random()
             chosen = places[batch]
-            target = labels[chosen]
             windows = [cut(reviews[i], settings.window, generator) for i in chosen]
             ids, lens = pad([drop_words(w, settings.word_dropout, generator) for w in windows])
-            rate = settings.learning_rate * schedule(step / steps)
+            target = targets[chosen]
+            rate = settings.learning_rate * schedule(run.step / steps)
             gradients = []
             for gradient in objective(ids, lens, target):
-                for optimizer in optimizers:
-                    optimizer.param_groups[0]["lr"] = rate
-                    optimizer.step()
-                    optimizer.zero_grad()
+                run.take_step(rate)
                 gradients.append(gradient)
+            run.step += 1
             first = gradients[0]  # of the reviews as they are
-            loss += first.loss * len(chosen)
-            right += int(((first.logits > 0) == (target > 0.5)).sum())
-            step += 1
-            yield len(chosen)
-        if not math.isfinite(loss):
-            raise StageError(
-                f"epoch {epoch}: the loss is {loss}: the training diverged and no model is"
-                f" written; lower the learning_rate, {settings.learning_rate}, in params.yaml"
-            )
-        network.eval()
-        yield Epoch(epoch, loss / len(places), right / len(places))
+            if not math.isfinite(first.loss):
+                raise StageError(
+                    f"step {run.step}: the loss is {first.loss}: the training diverged and no"
+                    f" model is written; lower the learning_rate, {settings.learning_rate}, in"
+                    " params.yaml"
+                )
+            right = int(((first.logits > 0) == (target > 0.5)).sum())
+            run.add(loss=first.loss * len(chosen), right=right)
+            if run.step % steps_an_epoch:
+                yield Step(len(chosen))
+        means = {name: total / len(places) for name, total in run.sums.items()}
+        run.sums = {}
+        run.network.eval()
+        yield Step(len(batches[-1]), Epoch(epoch + 1, means["loss"], means["right"]))
 
 
-def plain(
-    network: MeanClassifier | LSTMClassifier, ids: Tensor, lengths: Tensor, labels: Tensor
-) -> Iterator[Gradient]:
+def plain(network: Network, ids: Tensor, lengths: Tensor, labels: Tensor) -> Iterator[Gradient]:
     """The gradient at the reviews as they are."""
     logits = network(ids, lengths)
     loss = F.binary_cross_entropy_with_logits(logits, labels)
@@ -163,6 +169,11 @@ def drop_words(ids: Ids, share: float, generator: np.random.Generator) -> Ids:
 def schedule(progress: float) -> float:
     """The learning rate as a share of its peak: up in a line, down along a cosine to zero."""
     return min(1.0, (progress + 1e-4) / WARM_UP) * (1 + math.cos(math.pi * progress)) / 2
+
+
+def begin(network: Network, seed: int) -> Run[Network]:
+    """A training that has not taken a step yet."""
+    return Run(network, optimizers_of(network), seed)
 
 
 def optimizers_of(network: nn.Module) -> list[torch.optim.Optimizer]:

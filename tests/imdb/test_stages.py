@@ -15,7 +15,7 @@ from stages.imdb.archive import digest, read_archive
 from stages.imdb.download import write_reviews
 from stages.imdb.models import LSTMClassifier, MeanClassifier
 from stages.imdb.predict import cleaned
-from stages.imdb.tokenize import tokenize
+from stages.imdb.tokenizer import tokenize
 from tests.conftest import ROOT, Run
 from tests.imdb.made_up import PER_CLASS, files, pack
 from tests.imdb.server import Behaviour, serve

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from stages.common.errors import StageError
 from stages.imdb.download import write_reviews
 from stages.imdb.reviews import Reviews, load, save, split_by_film
-from stages.imdb.tokenize import TOKEN, tokenize, tokenize_all, tokenize_file
+from stages.imdb.tokenize import tokenize_all, tokenize_file
+from stages.imdb.tokenizer import TOKEN, tokenize
 from stages.imdb.vocabulary import UNKNOWN, restrict, unknown_rate
 
 

@@ -6,7 +6,6 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-import hypothesis
 import pytest
 from hypothesis import settings
 
@@ -15,10 +14,6 @@ settings.register_profile("any machine", deadline=None)
 settings.load_profile("any machine")
 
 ROOT = Path(__file__).parent.parent
-# A busy machine is slow, which is no failure.
-hypothesis.settings.register_profile("patient", deadline=None)
-hypothesis.settings.load_profile("patient")
-
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
 

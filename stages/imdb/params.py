@@ -46,7 +46,7 @@ class Training(Section):
 
 
 class Mean(Training):
-    ngrams: Literal[1, 2]
+    ngrams: Annotated[int, Field(ge=1, le=2)]
     buckets: Annotated[int, Field(ge=1_000, le=10_000_000)]
 
 

@@ -1,11 +1,17 @@
 """The archive's reader: the official layout is read, everything else refused."""
 
+import gzip
 import io
+import os
+import sys
 import tarfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from stages.common.errors import StageError
 from stages.imdb import archive
@@ -13,6 +19,32 @@ from stages.imdb.archive import digest, read_archive
 from tests.imdb.made_up import PER_CLASS, files, pack
 
 GOOD_REVIEW = "aclImdb/train/pos/0_9.txt"
+
+
+_opened: list[str] | None = None
+
+
+def _note(event: str, args: tuple[object, ...]) -> None:
+    if _opened is not None and event == "open" and isinstance(args[2], int):
+        if args[2] & (os.O_WRONLY | os.O_RDWR | os.O_CREAT):
+            _opened.append(str(args[0]))
+    elif _opened is not None and event.partition(".")[0] in ("os", "shutil", "tempfile"):
+        _opened.append(f"{event} {args}")
+
+
+sys.addaudithook(_note)
+
+
+@contextmanager
+def nothing_written() -> Iterator[None]:
+    """Fail if Python opens any file for writing, or changes anything on the disk."""
+    global _opened
+    _opened = []
+    try:
+        yield
+        assert not _opened
+    finally:
+        _opened = None
 
 
 def test_reads_every_review_with_its_film_stars_and_label(tmp_path: Path) -> None:
@@ -49,6 +81,19 @@ def link(archive: tarfile.TarFile) -> None:
     archive.addfile(member)
 
 
+def hard_link(archive: tarfile.TarFile) -> None:
+    member = tarfile.TarInfo("aclImdb/train/pos/99_9.txt")
+    member.type, member.linkname = tarfile.LNKTYPE, GOOD_REVIEW
+    archive.addfile(member)
+
+
+def sparse(archive: tarfile.TarFile) -> None:
+    """A file of a million zeros that takes no place in the archive."""
+    member = tarfile.TarInfo("aclImdb/train/pos/99_9.txt")
+    member.pax_headers = {"GNU.sparse.map": "0,0", "GNU.sparse.size": "1000000"}
+    archive.addfile(member)
+
+
 def device(archive: tarfile.TarFile) -> None:
     member = tarfile.TarInfo("aclImdb/null")
     member.type = tarfile.CHRTYPE
@@ -69,8 +114,11 @@ def named(name: str, data: bytes = b"x") -> Callable[[tarfile.TarFile], None]:
     [
         (named("aclImdb/../../evil.txt"), "points outside"),
         (named("/evil.txt"), "points outside"),
+        (named("aclImdb/train/pos/.."), "points outside"),
         (link, "link, device or sparse"),
+        (hard_link, "link, device or sparse"),
         (device, "link, device or sparse"),
+        (sparse, "link, device or sparse"),
         (named(GOOD_REVIEW, b"again"), "occurs twice"),
         (named("aclImdb/train/pos/0_8.txt"), "a second review with the number 0"),
         (named("aclImdb/train/pos/99_9.txt", b"\xff\xfe"), "99_9.txt: not UTF-8"),
@@ -83,9 +131,8 @@ def test_refuses_what_the_data_set_does_not_hold(
     tmp_path: Path, extra: Callable[[tarfile.TarFile], None], message: str
 ) -> None:
     path = pack(files(), tmp_path / "a.tar.gz", extra)
-    with pytest.raises(StageError, match=message):
+    with nothing_written(), pytest.raises(StageError, match=message):
         read_archive(path, PER_CLASS)
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["a.tar.gz"]
 
 
 def test_refuses_a_member_that_unpacks_to_too_much(
@@ -126,3 +173,81 @@ def test_refuses_an_archive_with_a_changed_byte(tmp_path: Path) -> None:
     path.write_bytes(data)
     with pytest.raises(StageError, match=r"a\.tar\.gz"):
         read_archive(path, PER_CLASS)
+
+
+def bomb(path: Path, member: tarfile.TarInfo) -> Path:
+    """A gzip file in which `member` is the first of a tar archive, and zeros without end follow."""
+    zeros = gzip.compress(bytes(1 << 20), mtime=0)
+    header = gzip.compress(member.tobuf(tarfile.USTAR_FORMAT), mtime=0)
+    path.write_bytes(header + zeros * (member.size // (1 << 20) + 1))  # gzip files may be joined
+    return path
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [
+        (tarfile.REGTYPE, "aclImdb/train/labeledBow.feat"),
+        (tarfile.XHDTYPE, "attributes of the next member"),
+        (tarfile.GNUTYPE_LONGNAME, "name of the next member"),
+    ],
+)
+def test_refuses_a_bomb_before_it_fills_the_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: bytes, name: str
+) -> None:
+    monkeypatch.setattr(archive, "MAX_UNPACKED", 1 << 24)
+    member = tarfile.TarInfo(name)
+    member.type, member.size = kind, 1 << 26
+    path = bomb(tmp_path / "a.tar.gz", member)
+    assert path.stat().st_size < 1 << 17
+    with nothing_written(), pytest.raises(StageError, match="more than 16,777,216 bytes; a bomb"):
+        read_archive(path, PER_CLASS)
+
+
+def test_refuses_names_that_go_on_without_end(tmp_path: Path) -> None:
+    member = tarfile.TarInfo("name of the next member")
+    member.type, member.size = tarfile.GNUTYPE_LONGNAME, 1
+    unit = member.tobuf() + b"x".ljust(512, b"\0")
+    (tmp_path / "a.tar.gz").write_bytes(gzip.compress(unit * 5_000))
+    with pytest.raises(StageError, match="damaged"):
+        read_archive(tmp_path / "a.tar.gz", PER_CLASS)
+
+
+def signed(header: bytearray) -> bytes:
+    """The header of a member with the checksum that belongs to it."""
+    header[148:156] = b" " * 8
+    header[148:156] = b"%06o\0 " % sum(header)
+    return bytes(header)
+
+
+HEADER_FIELDS = [0, 100, 108, 116, 124, 125, 135, 136, 156, 157, 257, 263, 345, 386, 482, 483]
+
+
+@given(
+    st.integers(0, 30),
+    st.lists(
+        st.tuples(st.sampled_from(HEADER_FIELDS), st.binary(min_size=1, max_size=12)), max_size=4
+    ),
+    st.sampled_from([None, b"x", b"g", b"L", b"K", b"S"]),
+    st.binary(max_size=64) | st.sampled_from([b"30 GNU.sparse.size=not-a-size\n", b"-9 a=b\n"]),
+)
+def test_a_damaged_archive_is_read_or_refused_never_a_crash(
+    tmp_path_factory: pytest.TempPathFactory,
+    place: int,
+    damage: list[tuple[int, bytes]],
+    kind: bytes | None,
+    attributes: bytes,
+) -> None:
+    folder = tmp_path_factory.mktemp("damaged")
+    data = bytearray(gzip.decompress(pack(files(2), folder / "a.tar.gz").read_bytes()))
+    header = data[1_024 * place : 1_024 * place + 512]
+    for start, change in damage:
+        header[start : start + len(change)] = change[: 512 - start]
+    data[1_024 * place : 1_024 * place + 512] = signed(header)
+    if kind:
+        member = tarfile.TarInfo("attributes")
+        member.type, member.size = kind, len(attributes)
+        data[:0] = member.tobuf(tarfile.USTAR_FORMAT) + attributes.ljust(512, b"\0")
+    path = folder / "a.tar.gz"
+    path.write_bytes(gzip.compress(data, compresslevel=1))
+    with nothing_written(), suppress(StageError):
+        assert len(read_archive(path, 2)) == 16

@@ -18,7 +18,7 @@ from stages.common.errors import run
 from stages.common.figures import BLUE, GREY, ORANGE, VERMILION, WIDTH
 
 COLOURS = {"linear": GREY, "mean": ORANGE, "lstm": BLUE}
-NAMES = {"linear": "TF-IDF, linear", "mean": "mean", "lstm": "LSTM"}
+NAMES = {"linear": "linear", "mean": "mean", "lstm": "LSTM"}
 SENTIMENT = LinearSegmentedColormap.from_list("bad to good", [VERMILION, "#D8D8D8", BLUE])
 
 

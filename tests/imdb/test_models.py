@@ -201,7 +201,7 @@ def weights(start: float | None = None, **changes: float) -> dict[str, Tensor]:
     own = LSTM.model_validate(
         {
             "epochs": 1, "batch": 4, "learning_rate": 0.01, "window": 8, "word_dropout": 0.0,
-            "hidden": 5, "dropout": 0.0, "perturbation": 0.1, **changes,
+            "hidden": 5, "dropout": 0.0, "perturbation": 0.1, "unlabelled": 0, **changes,
         }
     )  # fmt: skip
     settings = params.load(ROOT / "params.yaml", "imdb", Imdb).model_copy(update={"lstm": own})

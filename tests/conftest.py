@@ -8,11 +8,11 @@ from collections.abc import Callable
 import pytest
 from hypothesis import settings
 
+from tests.clone import ROOT, Clone, reproduced
+
 # How fast a machine is, or what else it does, is no matter of the tests.
 settings.register_profile("any machine", deadline=None)
 settings.load_profile("any machine")
-
-from tests.clone import ROOT, Clone, reproduced
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 

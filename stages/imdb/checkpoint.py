@@ -37,9 +37,9 @@ class Run(Generic[NetworkT]):
         optimizers: of its weights.
         seed: of everything random in the training.
         step: batches done.
-        sums: over the epoch under way.
+        sums: since the last point of the curves.
         carried: tensors that one step hands to the next.
-        curves: what was measured of the epochs done, a record each.
+        curves: what was measured so far, a record a point.
     """
 
     network: NetworkT
@@ -68,7 +68,7 @@ class Run(Generic[NetworkT]):
             optimizer.zero_grad()
 
     def add(self, **numbers: float) -> None:
-        """Add to the sums of the epoch under way."""
+        """Add to the sums."""
         for name, number in numbers.items():
             self.sums[name] = self.sums.get(name, 0.0) + number
 

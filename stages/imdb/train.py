@@ -24,7 +24,7 @@ from stages.common import params
 from stages.common.errors import StageError, run
 from stages.common.files import atomic
 from stages.common.processes import SPAWN, pool, processors
-from stages.common.progress import progress
+from stages.common.progress import progress, say
 from stages.imdb.checkpoint import Checkpoint, identity_of
 from stages.imdb.device import deterministic, keep_memory
 from stages.imdb.fit import Lesson, fit
@@ -210,7 +210,13 @@ def main() -> None:
             args.checkpoints,
             identity,
         )
-        train_all(task, len(lesson_of(task, reviews, seed=0).places))
+        places = lesson_of(task, reviews, seed=0).places
+        unlabelled = int((reviews.labels[places] < 0).sum())
+        say(
+            f"{args.model}: {len(settings.seeds)} seeds, each learning from"
+            f" {len(places) - unlabelled:,} labelled and {unlabelled:,} unlabelled reviews"
+        )
+        train_all(task, len(places))
         save_description(describe(args.model, settings, reviews), reviews.words, folder)
     shutil.rmtree(args.checkpoints)
 

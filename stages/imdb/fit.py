@@ -51,10 +51,12 @@ def fit(
         name: of the training, for its messages.
         run: at its beginning.
         objective, settings: see `training.train`.
+        lesson: what to learn.
+        checkpoint: where the run is kept.
         live: folder for the curves.
 
     Yields:
-        How many more reviews have been learned from, those before the checkpoint first.
+        How many more reviews have been learned from; first, about, those before the checkpoint.
     """
     checkpoint.resume(run)
     yield run.step * settings.batch
@@ -67,7 +69,7 @@ def fit(
                 _draw(curves, run.curves[-1])
             checkpoint.save_if_due(run)
             yield step.reviews
-    checkpoint.save(run)
+    checkpoint.save(run)  # a finished seed waits here for the others
 
 
 def validate(network: Network, reviews: Reviews, places: Indices) -> tuple[float, float]:

@@ -28,8 +28,8 @@ class Report:
 
     Attributes:
         reviews: learned from, since the beginning.
-        loss: mean cross-entropy.
-        accuracy: share of right ones.
+        loss: mean cross-entropy with the targets.
+        accuracy: share of ratings on the side of 0.5 that their targets are on.
     """
 
     reviews: int
@@ -132,7 +132,7 @@ def plain(network: Network, ids: Tensor, lengths: Tensor, labels: Tensor) -> Ite
 def adversarial(
     network: LSTMClassifier, perturbation: float, ids: Tensor, lengths: Tensor, labels: Tensor
 ) -> Iterator[Gradient]:
-    """That gradient, and then the gradient with the embeddings moved to where the loss rises most.
+    """The LSTM's gradient; then, with a perturbation, that where the loss rises most.
 
     For each review, with embeddings e and g = ∂loss/∂e, the second is taken at
     e + perturbation · ‖e‖ · g/‖g‖ (Miyato, Dai & Goodfellow 2017, "Adversarial Training Methods for

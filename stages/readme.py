@@ -15,7 +15,7 @@ from stages.common.files import atomic
 
 BEGIN, END = "<!-- results: begin -->", "<!-- results: end -->"
 NAMES = {
-    "linear": "TF-IDF, logistic regression",
+    "linear": "words and pairs of words, logistic regression",
     "mean": "mean of embeddings",
     "lstm": "LSTM",
 }

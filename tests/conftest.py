@@ -4,16 +4,16 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 from hypothesis import settings
+
+from tests.clone import ROOT, Clone, reproduced
 
 # How fast a machine is, or what else it does, is no matter of the tests.
 settings.register_profile("any machine", deadline=None)
 settings.load_profile("any machine")
 
-ROOT = Path(__file__).parent.parent
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
 
@@ -32,3 +32,9 @@ def stage() -> Run:
         )
 
     return run
+
+
+@pytest.fixture(scope="session")
+def clone(tmp_path_factory: pytest.TempPathFactory) -> Clone:
+    """The one clone of a session in which `dvc repro` has run; leave it as you find it."""
+    return reproduced(tmp_path_factory.mktemp("clone"), tmp_path_factory.mktemp("server"))

@@ -55,7 +55,7 @@ def run(main: Callable[[], None]) -> None:
         if OUT_OF_MEMORY.search(str(error)):
             sys.exit(MEMORY_MESSAGE)
         if isinstance(error, OSError) and error.filename is not None:
-            sys.exit(f"error: {error.filename}: {error.strerror}")
+            sys.exit(_printable(f"error: {error.filename}: {error.strerror}"))
         raise
 
 

@@ -21,7 +21,7 @@ def pool(
         start: called in each process as it begins, with `shared`.
         shared: values and events of the context SPAWN.
     """
-    return ProcessPoolExecutor(workers, SPAWN, _start, (start, *shared))
+    return ProcessPoolExecutor(workers or processors(), SPAWN, _start, (start, *shared))
 
 
 def _start(start: Callable[..., None] | None, *shared: Any) -> None:

@@ -32,15 +32,14 @@ def progress(
                 yield item
                 bar.update(size(item))
         return
-    begun = last = time.monotonic()
-    done = start
+    last, before, done = time.monotonic(), start, start
     for item in items:
         yield item
         done += size(item)
         now = time.monotonic()
         if now - last >= QUIET_SECONDS:
-            last = now
-            rate = (done - start) / (now - begun)
+            rate = (done - before) / (now - last)
+            last, before = now, done
             if not rate:
                 continue  # the first item is still under way
             say(

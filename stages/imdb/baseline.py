@@ -4,6 +4,7 @@ It rates the unlabelled reviews too, for the LSTM to learn from.
 """
 
 import argparse
+import re
 from pathlib import Path
 from typing import Self
 
@@ -17,13 +18,14 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline, make_pipeline
+from threadpoolctl import threadpool_limits
 
 from stages.common import params
 from stages.common.errors import StageError, run
 from stages.common.progress import say
 from stages.imdb.params import Imdb, Linear
 from stages.imdb.predictions import Predictions, write
-from stages.imdb.reviews import data_name
+from stages.imdb.reviews import data_name, split_by_film
 from stages.imdb.tokenizer import tokenize
 
 
@@ -67,6 +69,22 @@ def linear_model(settings: Linear) -> Pipeline:
     )
 
 
+def fitted(model: Pipeline, train: pd.DataFrame) -> Pipeline:
+    """The model, fitted to reviews with the columns text and label.
+
+    Raises:
+        StageError: when no n-gram is frequent enough.
+    """
+    try:
+        return model.fit(train["text"], train["label"])
+    except ValueError as error:
+        if not re.search("no terms remain|empty vocabulary|max_df corresponds", str(error)):
+            raise
+        raise StageError(
+            f"no n-gram occurs in imdb.linear.min_reviews = {model[0].min_df} reviews; lower it"
+        ) from None
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--params", type=Path, default=Path("params.yaml"))
@@ -81,10 +99,12 @@ def main() -> None:
     except (pa.ArrowException, FileNotFoundError) as error:
         raise StageError(f"{args.reviews}: not a table of reviews ({error})") from None
     reviews: pd.DataFrame = table.to_pandas()
-    train = reviews[reviews["split"] == "train"]
+    places, _ = split_by_film(reviews, settings.validation)
+    train = reviews.iloc[places]
 
     say(f"linear: logistic regression on {len(train):,} reviews")
-    model = linear_model(settings.linear).fit(train["text"], train["label"])
+    with threadpool_limits(1):  # the last bits of a long sum depend on the number of threads
+        model = fitted(linear_model(settings.linear), train)
     for split, path in (("test", args.predictions), ("unlabelled", args.unlabelled)):
         texts = reviews.loc[reviews["split"] == split, "text"]
         good = model.predict_proba(texts)[:, 1] if len(texts) else np.empty(0)

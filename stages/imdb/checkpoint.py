@@ -10,6 +10,7 @@ import os
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from importlib.metadata import version
 from pathlib import Path
 from typing import Generic, TypeVar
 
@@ -37,9 +38,9 @@ class Run(Generic[NetworkT]):
         optimizers: of its weights.
         seed: of everything random in the training.
         step: batches done.
-        sums: over the epoch under way.
+        sums: since the last point of the curves.
         carried: tensors that one step hands to the next.
-        curves: what was measured of the epochs done, a record each.
+        curves: what was measured so far, a record a point.
     """
 
     network: NetworkT
@@ -68,7 +69,7 @@ class Run(Generic[NetworkT]):
             optimizer.zero_grad()
 
     def add(self, **numbers: float) -> None:
-        """Add to the sums of the epoch under way."""
+        """Add to the sums."""
         for name, number in numbers.items():
             self.sums[name] = self.sums.get(name, 0.0) + number
 
@@ -157,7 +158,9 @@ def identity_of(settings: object, inputs: Iterable[Path]) -> str:
         settings: the parameters, with a `repr` that tells them all.
         inputs: the files and folders that the training reads.
     """
-    digest = hashlib.sha256(f"{settings!r} {torch.__version__} {has_bfloat16()}".encode())
+    versions = [version(name) for name in ("numpy", "scikit-learn", "torch")]
+    parts = [settings, versions, has_bfloat16()]
+    digest = hashlib.sha256(" ".join(map(repr, parts)).encode())
     code = sorted(Path(__file__).parent.parent.rglob("*.py"))
     for path in [*code, *inputs]:
         for file in sorted(path.iterdir()) if path.is_dir() else [path]:

@@ -18,12 +18,12 @@ from stages.common.errors import run
 from stages.common.figures import BLUE, GREY, ORANGE, VERMILION, WIDTH
 
 COLOURS = {"linear": GREY, "mean": ORANGE, "lstm": BLUE}
-NAMES = {"linear": "TF-IDF, linear", "mean": "mean", "lstm": "LSTM"}
+NAMES = {"linear": "linear", "mean": "mean", "lstm": "LSTM"}
 SENTIMENT = LinearSegmentedColormap.from_list("bad to good", [VERMILION, "#D8D8D8", BLUE])
 
 
 def training(live: dict[str, Path], data: str) -> Figure:
-    """Loss and accuracy of each network over its epochs, a line a seed."""
+    """Loss and accuracy of each network over the reviews it learned from, a line a seed."""
     figure, axes = plt.subplots(2, 2, figsize=(WIDTH, 4.6), sharex="col", sharey="row")
     for column, (model, folder) in enumerate(live.items()):
         for row, metric in enumerate(["loss", "accuracy"]):
@@ -32,13 +32,12 @@ def training(live: dict[str, Path], data: str) -> Figure:
                 for i, file in enumerate(files):
                     series = pd.read_csv(file, sep="\t")
                     axes[row, column].plot(
-                        series["step"] + 1, series[metric], color=colour, linewidth=1.4,
+                        series["step"] / 1_000, series[metric], color=colour, linewidth=1.4,
                         label={"train": "trained on", "validation": "held out"}[part] * (i == 0),
                         marker="o", markersize=3,
                     )  # fmt: skip
         axes[0, column].set_title(NAMES[model])
-        axes[1, column].set_xlabel("epoch")
-        axes[1, column].xaxis.get_major_locator().set_params(integer=True)
+        axes[1, column].set_xlabel("reviews learned from (thousands)")
         axes[1, column].legend()
     axes[0, 0].set_ylabel("loss (cross-entropy)")
     axes[1, 0].set_ylabel("accuracy")

@@ -16,7 +16,7 @@ from stages.imdb.models import Network
 from stages.imdb.params import Training
 from stages.imdb.rating import rate
 from stages.imdb.reviews import Indices, Reviews
-from stages.imdb.training import Objective, train
+from stages.imdb.training import Objective, Report, train
 
 
 @dataclass(frozen=True)
@@ -51,30 +51,25 @@ def fit(
         name: of the training, for its messages.
         run: at its beginning.
         objective, settings: see `training.train`.
+        lesson: what to learn.
+        checkpoint: where the run is kept.
         live: folder for the curves.
 
     Yields:
-        How many more reviews have been learned from, those before the checkpoint first.
+        How many more reviews have been learned from; first, about, those before the checkpoint.
     """
     checkpoint.resume(run)
     yield run.step * settings.batch
     with Live(str(live), save_dvc_exp=False, dvcyaml=None) as curves:
-        for curve in run.curves:
-            _draw(curves, curve)
+        for point in run.curves:
+            _draw(curves, point)
         for step in train(run, objective, lesson.reviews, lesson.places, lesson.targets, settings):
-            if step.epoch:
-                curve = {"train/loss": step.epoch.loss, "train/accuracy": step.epoch.accuracy}
-                line = f"{name}, epoch {step.epoch.number}: loss {step.epoch.loss:.3f}"
-                if len(lesson.held_out):
-                    loss, accuracy = validate(run.network, lesson.reviews, lesson.held_out)
-                    curve |= {"validation/loss": loss, "validation/accuracy": accuracy}
-                    line += f"; held-out reviews: loss {loss:.3f}, {accuracy:.2%} right"
-                run.curves.append(curve)
-                _draw(curves, curve)
-                say(line)
+            if step.report:
+                run.curves.append(_measure(name, run.network, step.report, lesson))
+                _draw(curves, run.curves[-1])
             checkpoint.save_if_due(run)
             yield step.reviews
-    checkpoint.save(run)
+    checkpoint.save(run)  # a finished seed waits here for the others
 
 
 def validate(network: Network, reviews: Reviews, places: Indices) -> tuple[float, float]:
@@ -85,7 +80,26 @@ def validate(network: Network, reviews: Reviews, places: Indices) -> tuple[float
     return loss, float(np.mean((good > 0.5).numpy() == (labels > 0.5).numpy()))
 
 
-def _draw(curves: Live, curve: dict[str, float]) -> None:
-    for name, value in curve.items():
-        curves.log_metric(name, value)
-    curves.next_step()  # type: ignore[no-untyped-call]
+def _measure(name: str, network: Network, report: Report, lesson: Lesson) -> dict[str, float]:
+    """A point of the curves, which is told too; held-out reviews are rated for it."""
+    point = {
+        "step": float(report.reviews),
+        "train/loss": report.loss,
+        "train/accuracy": report.accuracy,
+    }
+    line = f"{name}, after {report.reviews:,} reviews: loss {report.loss:.3f}"
+    if len(lesson.held_out):
+        network.eval()
+        loss, accuracy = validate(network, lesson.reviews, lesson.held_out)
+        network.train()
+        point |= {"validation/loss": loss, "validation/accuracy": accuracy}
+        line += f"; held-out reviews: loss {loss:.3f}, {accuracy:.2%} right"
+    say(line)
+    return point
+
+
+def _draw(curves: Live, point: dict[str, float]) -> None:
+    curves.step = int(point["step"])
+    for name, value in point.items():
+        if name != "step":
+            curves.log_metric(name, value)

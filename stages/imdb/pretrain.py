@@ -41,7 +41,7 @@ def main() -> None:
     keep_memory()
     torch.set_num_threads(settings.pretrain.threads)
     reviews = load(args.reviews)
-    labelled, _ = split_by_film(reviews, settings.validation)
+    labelled, _ = split_by_film(reviews.index, settings.validation)
     unlabelled = reviews.where("unlabelled")
     say(
         f"pretrain: on {len(labelled):,} training and {len(unlabelled):,} unlabelled reviews"
@@ -73,9 +73,8 @@ def main() -> None:
         for name, weight in language.network.state_dict().items()
         if name.startswith(("embedding.", "lstm."))
     }
-    weights["embedding.weight"][PAD] = (
-        0  # it stood between reviews; in the classifier it is padding
-    )
+    # It stood between reviews; in the classifier it is padding.
+    weights["embedding.weight"][PAD] = 0
     with atomic(args.out) as temporary:
         safetensors.torch.save_file(weights, temporary)
     shutil.rmtree(args.checkpoints, ignore_errors=True)

@@ -1,4 +1,4 @@
-"""Teach the LSTM the language first: to guess each review's next word, from reviews without labels.
+"""Teach the LSTM the language first: to guess each review's next word, whatever its label.
 
 A. M. Dai and Q. V. Le, "Semi-supervised Sequence Learning" (2015), start their classifier from such
 a language model. Guessing one of 30,000 words is the dear part; against a random sample of them it

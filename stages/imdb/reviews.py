@@ -109,21 +109,25 @@ def data_name(schema: "pa.Schema") -> str:
     return str((schema.metadata or {}).get(b"data", b"unnamed reviews").decode("utf-8"))
 
 
-def split_by_film(reviews: Reviews, fraction: float) -> tuple[Indices, Indices]:
+def split_by_film(index: "pd.DataFrame", fraction: float) -> tuple[Indices, Indices]:
     """Hold out the training reviews of a fraction of the films, for validation.
 
     Where films are unknown, runs of 50 neighbours stand in for them, since the reviews of one film
     mostly stand side by side.
+
+    Args:
+        index: a row a review, with the columns split and film.
+        fraction: of the films; 0: none.
 
     Returns:
         The numbers of the reviews to train and to validate on, int64, ascending.
     """
     from sklearn.model_selection import GroupShuffleSplit
 
-    train = reviews.where("train")
+    train = np.flatnonzero(index["split"] == "train")
     if fraction == 0:
         return train, train[:0]
-    films = reviews.index["film"].to_numpy()[train]
+    films = index["film"].to_numpy()[train]
     groups = films if films.all() else train // 50
     splitter = GroupShuffleSplit(n_splits=1, test_size=fraction, random_state=0)
     kept, held_out = next(splitter.split(train, groups=groups))

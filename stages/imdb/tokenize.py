@@ -76,6 +76,8 @@ def tokenize_file(path: Path, processes: int | None = None) -> Reviews:
                 f"{path}: a process that cuts it into words was killed, most likely for want of"
                 " memory; close other programs and run again"
             ) from None
+        finally:
+            executor.shutdown(cancel_futures=True)
     offsets = np.concatenate([[0], np.cumsum(np.concatenate(lengths))])
     return Reviews(list(numbers), np.concatenate(ids), offsets, index, data_name(file.schema_arrow))
 

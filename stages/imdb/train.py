@@ -24,7 +24,7 @@ from stages.common import params
 from stages.common.errors import StageError, run
 from stages.common.files import atomic
 from stages.common.processes import SPAWN, pool, processors
-from stages.common.progress import progress
+from stages.common.progress import progress, say
 from stages.imdb.checkpoint import Checkpoint, identity_of
 from stages.imdb.device import deterministic, keep_memory
 from stages.imdb.fit import Lesson, fit
@@ -59,7 +59,12 @@ class Task:
     identity: str
 
 
-def describe(model: ModelName, settings: Imdb, reviews: Reviews) -> Description:
+def section(model: ModelName, settings: Imdb) -> Training:
+    """The model's own parameters."""
+    return settings.mean if model == "mean" else settings.lstm
+
+
+def description_of(model: ModelName, settings: Imdb, reviews: Reviews) -> Description:
     """What `model.json` says of the network that the parameters describe."""
     sizes = {"vocabulary": len(reviews.words), "embedding_dim": settings.embedding_dim}
     if model == "lstm":
@@ -73,9 +78,9 @@ def train_seed(task: Task, seed: int) -> None:
     """Train from one seed and write the weights."""
     reviews = load_reviews(task.reviews)
     deterministic(seed)
-    network = build(describe(task.model, task.settings, reviews))
+    network = build(description_of(task.model, task.settings, reviews))
     if task.pretrained is not None:
-        network.load_state_dict(load_weights(task.pretrained), strict=False)
+        load_pretrained(network, task.pretrained)
     settings, objective = bind(network, task.settings)
     for done in fit(
         f"{task.model}, seed {seed}",
@@ -90,12 +95,26 @@ def train_seed(task: Task, seed: int) -> None:
     save_weights(network, task.folder, seed)
 
 
+def load_pretrained(network: Network, path: Path) -> None:
+    """Start the network from a language model's weights; its output layer has none yet.
+
+    Raises:
+        StageError: when they are of other sizes, or of another network.
+    """
+    try:
+        unknown = network.load_state_dict(load_weights(path), strict=False).unexpected_keys
+    except RuntimeError as error:
+        raise StageError(f"{path}: {str(error).splitlines()[-1].strip()}; run dvc repro") from None
+    if unknown:
+        raise StageError(f"{path}: weights of another network ({unknown[0]}); run dvc repro")
+
+
 def lesson_of(task: Task, reviews: Reviews, seed: int) -> Lesson:
     """The labelled reviews; with a teacher some without a label too, and its ratings for labels.
 
     To learn another model's probabilities is called distillation (Hinton, Vinyals & Dean 2015).
     """
-    places, held_out = split_by_film(reviews, task.settings.validation)
+    places, held_out = split_by_film(reviews.index, task.settings.validation)
     targets = torch.from_numpy(reviews.labels).float()
     if task.teacher is not None:
         unlabelled = reviews.where("unlabelled")
@@ -107,7 +126,7 @@ def lesson_of(task: Task, reviews: Reviews, seed: int) -> Lesson:
             )
         targets[unlabelled] = torch.from_numpy(ratings[0])
         count = round(task.settings.lstm.unlabelled * len(unlabelled))
-        chosen = np.random.default_rng(seed).choice(unlabelled, count, replace=False)
+        chosen = np.random.default_rng([seed, 2]).choice(unlabelled, count, replace=False)
         places = np.concatenate([places, np.sort(chosen)])
     return Lesson(reviews, places, held_out, targets)
 
@@ -159,7 +178,7 @@ def train_all(task: Task, reviews: int) -> None:
     """
     done, stop = SPAWN.Value("q", 0), SPAWN.Event()
     seeds = task.settings.seeds
-    own = task.settings.mean if task.model == "mean" else task.settings.lstm
+    own = section(task.model, task.settings)
     total = reviews * own.epochs * len(seeds)
     workers = min(len(seeds), processors())
     with pool(workers, _start_process, done, stop) as executor:
@@ -191,12 +210,15 @@ def main() -> None:
     parser.add_argument("--checkpoints", type=Path, required=True, help="folder, gone at the end")
     parser.add_argument("--out", type=Path, required=True, help="folder for the trained networks")
     args = parser.parse_args()
+    if args.model == "mean" and (args.pretrained or args.teacher):
+        parser.error("--pretrained and --teacher are for the lstm")
     settings = params.load(args.params, "imdb", Imdb)
 
     reviews = load_reviews(args.reviews)
-    own = settings.mean if args.model == "mean" else settings.lstm
+    own = section(args.model, settings)
     inputs = [path for path in (args.reviews, args.pretrained, args.teacher) if path]
-    identity = identity_of((own, settings.embedding_dim, settings.validation), inputs)
+    seen = (own, settings.embedding_dim, settings.validation)
+    identity = identity_of(seen, inputs)
     with atomic(args.out) as folder:
         folder.mkdir()
         task = Task(
@@ -210,9 +232,15 @@ def main() -> None:
             args.checkpoints,
             identity,
         )
-        train_all(task, len(lesson_of(task, reviews, seed=0).places))
-        save_description(describe(args.model, settings, reviews), reviews.words, folder)
-    shutil.rmtree(args.checkpoints)
+        places = lesson_of(task, reviews, seed=0).places
+        unlabelled = int((reviews.labels[places] < 0).sum())
+        say(
+            f"{args.model}: {len(settings.seeds)} seeds, each learning from"
+            f" {len(places) - unlabelled:,} labelled and {unlabelled:,} unlabelled reviews"
+        )
+        train_all(task, len(places))
+        save_description(description_of(args.model, settings, reviews), reviews.words, folder)
+    shutil.rmtree(args.checkpoints, ignore_errors=True)
 
 
 if __name__ == "__main__":

@@ -16,26 +16,33 @@ from stages.imdb.models import LSTMClassifier, Network
 from stages.imdb.params import Training
 from stages.imdb.reviews import Ids, Indices, Reviews
 
+REPORTS = 8  # in the course of a training
 WARM_UP = 0.05  # of all steps, over which the learning rate rises
 CLIP = 1.0  # norm of the gradient: an LSTM's can explode (Pascanu et al. 2013)
 BETAS = (0.9, 0.99)  # of Adam; the short memory of the second forgets the warm-up sooner
 
 
 @dataclass(frozen=True)
-class Epoch:
-    """How the ratings were while they were trained on: mean loss, share of right ones."""
+class Report:
+    """How the ratings were while they were trained on, since the last report.
 
-    number: int
+    Attributes:
+        reviews: learned from, since the beginning.
+        loss: mean cross-entropy with the targets.
+        accuracy: share of ratings on the side of 0.5 that their targets are on.
+    """
+
+    reviews: int
     loss: float
     accuracy: float
 
 
 @dataclass(frozen=True)
 class Step:
-    """How many reviews were in the batch; and of an epoch's last one, how the epoch was."""
+    """How many reviews were in a batch; and now and then a report."""
 
     reviews: int
-    epoch: Epoch | None = None
+    report: Report | None = None
 
 
 @dataclass(frozen=True)
@@ -79,10 +86,10 @@ def train(
     steps_an_epoch = math.ceil(len(places) / settings.batch)
     steps = settings.epochs * steps_an_epoch
     while run.step < steps:
-        epoch, done = divmod(run.step, steps_an_epoch)
+        epoch, before = divmod(run.step, steps_an_epoch)
         batches = shuffled(lengths, settings.batch, run.order(epoch))
         run.network.train()
-        for batch in batches[done:]:
+        for batch in batches[before:]:
             generator = run.random()
             chosen = places[batch]
             windows = [cut(reviews[i], settings.window, generator) for i in chosen]
@@ -102,13 +109,16 @@ def train(
                     " params.yaml"
                 )
             right = int(((first.logits > 0) == (target > 0.5)).sum())
-            run.add(loss=first.loss * len(chosen), right=right)
-            if run.step % steps_an_epoch:
-                yield Step(len(chosen))
-        means = {name: total / len(places) for name, total in run.sums.items()}
-        run.sums = {}
-        run.network.eval()
-        yield Step(len(batches[-1]), Epoch(epoch + 1, means["loss"], means["right"]))
+            run.add(reviews=len(chosen), loss=first.loss * len(chosen), right=right)
+            report = None
+            if run.step * REPORTS // steps > (run.step - 1) * REPORTS // steps:
+                done = run.step - epoch * steps_an_epoch
+                seen = epoch * len(places) + sum(len(batch) for batch in batches[:done])
+                number = run.sums["reviews"]
+                report = Report(seen, run.sums["loss"] / number, run.sums["right"] / number)
+                run.sums = {}
+            yield Step(len(chosen), report)
+    run.network.eval()
 
 
 def plain(network: Network, ids: Tensor, lengths: Tensor, labels: Tensor) -> Iterator[Gradient]:
@@ -122,7 +132,7 @@ def plain(network: Network, ids: Tensor, lengths: Tensor, labels: Tensor) -> Ite
 def adversarial(
     network: LSTMClassifier, perturbation: float, ids: Tensor, lengths: Tensor, labels: Tensor
 ) -> Iterator[Gradient]:
-    """That gradient, and then the gradient with the embeddings moved to where the loss rises most.
+    """The LSTM's gradient; then, with a perturbation, that where the loss rises most.
 
     For each review, with embeddings e and g = ∂loss/∂e, the second is taken at
     e + perturbation · ‖e‖ · g/‖g‖ (Miyato, Dai & Goodfellow 2017, "Adversarial Training Methods for

@@ -17,12 +17,14 @@ from stages.common.errors import StageError
 from stages.imdb import models, pretraining, saved, vocabulary
 from stages.imdb.batches import in_order_of_length, pad, shuffled
 from stages.imdb.explain import contributions
+from stages.imdb.fit import Lesson
 from stages.imdb.models import PAD, LSTMClassifier, MeanClassifier
 from stages.imdb.params import LSTM, Imdb
+from stages.imdb.predictions import Predictions, write
 from stages.imdb.pretraining import LanguageModel, SampledSoftmax
 from stages.imdb.rating import rate
 from stages.imdb.reviews import Reviews
-from stages.imdb.train import bind
+from stages.imdb.train import Task, bind, lesson_of
 from stages.imdb.training import adversarial, begin, cut, drop_words, plain, schedule, train
 from tests.conftest import ROOT
 
@@ -201,7 +203,7 @@ def weights(start: float | None = None, **changes: float) -> dict[str, Tensor]:
     own = LSTM.model_validate(
         {
             "epochs": 1, "batch": 4, "learning_rate": 0.01, "window": 8, "word_dropout": 0.0,
-            "hidden": 5, "dropout": 0.0, "perturbation": 0.1, **changes,
+            "hidden": 5, "dropout": 0.0, "perturbation": 0.1, "unlabelled": 0, **changes,
         }
     )  # fmt: skip
     settings = params.load(ROOT / "params.yaml", "imdb", Imdb).model_copy(update={"lstm": own})
@@ -230,6 +232,38 @@ def test_every_parameter_of_the_training_matters(name: str) -> None:
         before[key].shape == after[key].shape and torch.equal(before[key], after[key])
         for key in before
     )
+
+
+def lesson(tmp_path: Path, share: float, ratings: list[float]) -> Lesson:
+    """Of three labelled and four unlabelled reviews, and a file with the ratings of those."""
+    split = ["train", "train", "unlabelled", "unlabelled", "unlabelled", "unlabelled", "train"]
+    label = [0, 1, -1, -1, -1, -1, 1]
+    index = pd.DataFrame({"split": split, "label": label, "film": ""})
+    reviews = Reviews(["w"], np.zeros(7, np.int32), np.arange(8), index, "made up")
+    teacher = tmp_path / "ratings.safetensors"
+    probabilities = np.array([ratings], dtype=np.float32)
+    write(Predictions("linear", "made up", 1, [0], probabilities), teacher)
+    whole = params.load(ROOT / "params.yaml", "imdb", Imdb)
+    own = whole.lstm.model_copy(update={"unlabelled": share})
+    settings = whole.model_copy(update={"lstm": own, "validation": 0.0})
+    nowhere = tmp_path / "nowhere"
+    task = Task("lstm", settings, nowhere, None, teacher, nowhere, nowhere, nowhere, "")
+    return lesson_of(task, reviews, seed=1)
+
+
+def test_the_teacher_speaks_for_the_reviews_without_a_label_only(tmp_path: Path) -> None:
+    whole = lesson(tmp_path, 1.0, [0.1, 0.2, 0.3, 0.4])
+    assert whole.targets.tolist() == pytest.approx([0, 1, 0.1, 0.2, 0.3, 0.4, 1])
+    assert sorted(whole.places) == list(range(7))
+    half = lesson(tmp_path, 0.5, [0.1, 0.2, 0.3, 0.4])
+    assert {0, 1, 6} < set(half.places)
+    assert len(half.places) == 5
+    assert sorted(lesson(tmp_path, 0.0, [0.1, 0.2, 0.3, 0.4]).places) == [0, 1, 6]
+
+
+def test_a_teacher_that_rates_other_reviews_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(StageError, match=r"3 ratings, but 4 unlabelled"):
+        lesson(tmp_path, 1.0, [0.1, 0.2, 0.3])
 
 
 def test_a_loss_that_is_no_number_stops_the_training_and_names_the_step() -> None:

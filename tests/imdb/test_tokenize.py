@@ -123,7 +123,7 @@ def test_a_films_reviews_stay_together(count: int, fraction: float, films_known:
         index = table([""] * (50 * count)).drop(columns="text").assign(film="")
     zero = np.zeros(len(index) + 1, np.int64)
     reviews = Reviews(["a"], np.zeros(0, np.int32), zero, index, "made up")
-    train, validation = split_by_film(reviews, fraction)
+    train, validation = split_by_film(reviews.index, fraction)
     assert sorted([*train, *validation]) == list(range(len(index)))
     films = index["film"].to_numpy() if films_known else np.arange(len(index)) // 50
     assert not set(films[train]) & set(films[validation])

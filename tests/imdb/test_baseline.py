@@ -1,0 +1,38 @@
+"""The linear model: its weights by hand, and what it says when nothing is frequent enough."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.sparse import csr_matrix
+
+from stages.common.errors import StageError
+from stages.imdb.baseline import NaiveBayesWeights, fitted, linear_model
+from stages.imdb.params import Linear
+
+REVIEWS = pd.DataFrame(
+    {"text": ["good film", "good plot", "bad film", "bad plot"] * 5, "label": [1, 1, 0, 0] * 5}
+)
+
+
+def settings(min_reviews: int) -> Linear:
+    return Linear(ngrams=2, min_reviews=min_reviews, C=1.0)
+
+
+def test_the_weights_are_those_of_equation_2() -> None:
+    counts = csr_matrix(np.array([[1, 1], [1, 0], [0, 1]], dtype=np.float32))
+    weights = NaiveBayesWeights().fit(counts, [1, 1, 0])
+    # Good reviews hold the first n-gram twice and the second once, bad ones the second once; each
+    # count plus one: 3/5 and 2/5 of the good ones, 1/3 and 2/3 of the bad ones.
+    expected = np.log([(3 / 5) / (1 / 3), (2 / 5) / (2 / 3)])
+    np.testing.assert_allclose(weights.weights_, expected, rtol=1e-6)
+    np.testing.assert_allclose(weights.transform(counts).toarray()[0], expected, rtol=1e-6)
+
+
+def test_the_linear_model_learns_which_words_are_good() -> None:
+    model = fitted(linear_model(settings(2)), REVIEWS)
+    assert list(model.predict(["a good plot", "a bad plot"])) == [1, 0]
+
+
+def test_n_grams_that_are_all_too_rare_are_told() -> None:
+    with pytest.raises(StageError, match=r"imdb.linear.min_reviews = 1000 reviews; lower it"):
+        fitted(linear_model(settings(1000)), REVIEWS)

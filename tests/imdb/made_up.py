@@ -21,7 +21,11 @@ def review(good: bool, generator: np.random.Generator) -> str:
     return " ".join(generator.permutation(words)) + ".<br />"
 
 
-def files(per_class: int = PER_CLASS, seed: int = 0) -> dict[str, bytes]:
+def files(
+    per_class: int = PER_CLASS,
+    seed: int = 0,
+    review: Callable[[bool, np.random.Generator], str] = review,
+) -> dict[str, bytes]:
     """Name and content of every file of an archive with so many reviews in each labelled folder."""
     generator = np.random.default_rng(seed)
     content = {"aclImdb/README": b"made up"}

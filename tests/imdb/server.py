@@ -6,7 +6,7 @@ import ssl
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -28,6 +28,8 @@ class Answer:
 class Behaviour:
     """What the server does; each entry of `faults` spoils one request, then all is well.
 
+    It sends `piece` bytes at a time, `pause` seconds apart.
+
     Faults: an int closes the connection after so many bytes; "503" and the like answer with that
     status; "stall" sends nothing for a second; a bytes object is sent in place of the file, an
     `Answer` in place of all.
@@ -35,6 +37,8 @@ class Behaviour:
 
     content: bytes
     ranges: bool = True
+    piece: int = 1 << 30
+    pause: float = 0
     faults: list[int | str | bytes | Answer] = field(default_factory=list)
     requests: list[str | None] = field(default_factory=list)  # the Range header of each
 
@@ -73,7 +77,11 @@ def serve(behaviour: Behaviour, certificate: Path | None = None) -> Iterator[str
             self.send_header("Content-Length", str(len(content) - start))
             self.end_headers()
             body = content[start:]
-            self.wfile.write(body[:fault] if isinstance(fault, int) else body)
+            body = body[:fault] if isinstance(fault, int) else body
+            with suppress(ConnectionError):  # a client that was killed
+                for place in range(0, len(body), behaviour.piece):
+                    self.wfile.write(body[place : place + behaviour.piece])
+                    time.sleep(behaviour.pause)
 
         def log_message(self, format: str, *args: Any) -> None:
             pass

@@ -5,10 +5,13 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from stages.common.errors import StageError
 from stages.imdb import fetch as module
 from stages.imdb.fetch import UnreachableError, fetch
+from tests.faults.network import FAULTS, FILE, OTHER, answer, download
 from tests.imdb.server import Answer, Behaviour, certify, serve
 
 CONTENT = os.urandom(300_000)
@@ -144,11 +147,6 @@ def test_a_server_in_trouble_is_asked_again(tmp_path: Path, status: str) -> None
     assert len(behaviour.requests) == 4
 
 
-def answer(status: str, *headers: str, body: bytes = b"") -> Answer:
-    lines = [f"HTTP/1.1 {status}", *headers, "", ""]
-    return Answer("\r\n".join(lines).encode("latin-1") + body)
-
-
 @pytest.mark.parametrize(
     "first",
     [
@@ -250,3 +248,16 @@ def test_https_needs_a_certificate_and_is_not_left(
 
         fetch(url, folder / "a.tar.gz", SHA256)
     only_whole(folder)
+
+
+@settings(max_examples=25)
+@given(
+    faults=st.lists(st.sampled_from(list(FAULTS)), max_size=4),
+    part=st.sampled_from([b"", FILE[:100], FILE[:-1], FILE, FILE + b"x", OTHER]),
+    ranges=st.booleans(),
+)
+def test_whatever_the_server_does_the_file_comes_whole_or_not_at_all(
+    tmp_path_factory: pytest.TempPathFactory, faults: list[str], part: bytes, ranges: bool
+) -> None:
+    troubles = [FAULTS[name] for name in faults]
+    assert download(troubles, part, ranges, tmp_path_factory.mktemp("data")) == ""

@@ -45,7 +45,7 @@ class Project:
 
     def wait(self) -> str:
         """The status of the queue once nothing in it waits or runs."""
-        deadline = time.monotonic() + 180
+        deadline = time.monotonic() + 600
         while re.search("Queued|Running", status := self.dvc("queue", "status")):
             assert time.monotonic() < deadline, status
             time.sleep(1)

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import psutil
 
+from tests.clone import Clone
 from tests.faults.site import litter, lock, missing, start
-from tests.test_pipeline import Clone
 
 GUARD = 600.0  # seconds after which something hangs, however busy the machine is
 SIGNALS = {"SIGKILL": signal.SIGKILL, "SIGTERM": signal.SIGTERM, "Ctrl-C": signal.SIGINT}

@@ -13,9 +13,9 @@ from pathlib import Path
 import yaml
 
 from stages.imdb.archive import digest, read_archive
+from tests.clone import SMALL, Clone
 from tests.imdb.made_up import PER_CLASS, files, pack
 from tests.imdb.server import Behaviour, serve
-from tests.test_pipeline import SMALL, Clone
 
 # Trainings that last some seconds, so that a fault can come in the midst of them.
 LONGER: dict[str, object] = {

@@ -17,8 +17,8 @@ from pathlib import Path
 import psutil
 import yaml
 
+from tests.clone import Clone
 from tests.conftest import ROOT
-from tests.test_pipeline import Clone
 
 BLOCK = 4_096
 

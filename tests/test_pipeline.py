@@ -92,14 +92,6 @@ def test_the_same_parameters_give_the_same_bytes(clone: Clone) -> None:
     assert (clone.folder / "dvc.lock").read_bytes() == before
 
 
-def test_an_experiment_runs_and_is_shown(clone: Clone) -> None:
-    clone.dvc("exp", "run", "--name", "wider", "-S", "imdb.lstm.epochs=2")
-    shown = json.loads(clone.dvc("exp", "show", "--json"))
-    names = [exp["name"] for exp in shown[1]["experiments"] or []]
-    assert names == ["wider"]
-    clone.dvc("exp", "remove", "wider")
-
-
 def test_a_typo_in_the_parameters_is_named_and_nothing_changes(clone: Clone) -> None:
     path = clone.folder / "params.yaml"
     before = path.read_text("utf-8")

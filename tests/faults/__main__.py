@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from tests.clone import Clone
 from tests.faults.archives import hostile
 from tests.faults.kills import COMMANDS, SIGNALS, WHOLE, Kill, plan, try_kills, verdict, watched
 from tests.faults.network import FAULTS, FILE, OTHER, download
@@ -23,7 +24,6 @@ from tests.faults.starve import (
     stages,
     starved,
 )
-from tests.test_pipeline import Clone
 
 PLACES = [*COMMANDS, WHOLE]
 REPRO = ["dvc", "repro"]

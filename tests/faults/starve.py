@@ -17,8 +17,7 @@ from pathlib import Path
 import psutil
 import yaml
 
-from tests.conftest import ROOT
-from tests.test_pipeline import Clone
+from tests.clone import ROOT, Clone
 
 BLOCK = 4_096
 

@@ -37,7 +37,7 @@ def training(live: dict[str, Path], data: str) -> Figure:
                         marker="o", markersize=3,
                     )  # fmt: skip
         axes[0, column].set_title(NAMES[model])
-        axes[1, column].set_xlabel("reviews learned from (thousands)")
+        axes[1, column].set_xlabel("reviews seen (thousands)")
         axes[1, column].legend()
     axes[0, 0].set_ylabel("loss (cross-entropy)")
     axes[1, 0].set_ylabel("accuracy")

@@ -99,9 +99,9 @@ def load(folder: Path, seed: int | None = None) -> tuple[Network, list[str]]:
     path = _weights(folder, description.seeds[0] if seed is None else seed)
     weights = load_weights(path)
     try:
-        with torch.device("meta"):  # sizes only: the weights come from the file
-            network = build(description)
-        network.load_state_dict(weights, assign=True)
+        _check_sizes(description.sizes, weights)
+        network = build(description)
+        network.load_state_dict(weights)
         words = read_words(folder / "words.txt")
     except FileNotFoundError as error:
         raise StageError(f"{error.filename}: no such file; train the model: dvc repro") from None
@@ -111,6 +111,26 @@ def load(folder: Path, seed: int | None = None) -> tuple[Network, list[str]]:
     if len(words) != network.vocabulary:
         raise StageError(f"{folder / 'words.txt'}: {len(words)} words, not {network.vocabulary}")
     return network.eval(), words
+
+
+def _check_sizes(sizes: dict[str, int], weights: dict[str, Tensor]) -> None:
+    """Compare the sizes that cost memory before any is spent: a damaged one could ask for all.
+
+    (A network on the device "meta" costs none, but its first one takes a second to make.)
+
+    Raises:
+        RuntimeError: when they differ.
+    """
+    rows = sizes.get("vocabulary", 0) + sizes.get("buckets", 0)
+    hidden = sizes.get("hidden", 0)
+    expected = {
+        "embedding.weight": (rows, sizes.get("embedding_dim", 0)),
+        "lstm.weight_hh_l0": (4 * hidden, hidden) if hidden else None,
+    }
+    for name, shape in expected.items():
+        found = tuple(weights[name].shape) if name in weights else None
+        if found != shape:
+            raise RuntimeError(f"{name} has the shape {found}, not {shape}")
 
 
 def _weights(folder: Path, seed: int) -> Path:

@@ -115,7 +115,7 @@ def lesson_of(task: Task, reviews: Reviews, seed: int) -> Lesson:
     To learn another model's probabilities is called distillation (Hinton, Vinyals & Dean 2015).
     """
     places, held_out = split_by_film(reviews.index, task.settings.validation)
-    targets = torch.from_numpy(reviews.labels).float()
+    targets = torch.tensor(reviews.labels, dtype=torch.float32)
     if task.teacher is not None:
         unlabelled = reviews.where("unlabelled")
         ratings = read(task.teacher).probabilities
@@ -124,7 +124,7 @@ def lesson_of(task: Task, reviews: Reviews, seed: int) -> Lesson:
                 f"{task.teacher}: {ratings.shape[1]:,} ratings, but {len(unlabelled):,} unlabelled"
                 f" reviews in {task.reviews}; run dvc repro"
             )
-        targets[unlabelled] = torch.from_numpy(ratings[0])
+        targets[unlabelled] = torch.tensor(ratings[0])
         count = round(task.settings.lstm.unlabelled * len(unlabelled))
         chosen = np.random.default_rng([seed, 2]).choice(unlabelled, count, replace=False)
         places = np.concatenate([places, np.sort(chosen)])

@@ -55,6 +55,10 @@ plots: $(READY) ## build the page of all plots, dvc_plots/index.html; needs no n
 readme: $(READY) ## write the table of results into README.md
 	$(BIN)/python -m stages.readme README.md
 
+.PHONY: faults
+faults: $(READY) ## kill, starve and feed rubbish to the pipeline, for half an hour; KILLS=50
+	$(BIN)/python -m tests.faults --kills $(or $(KILLS),50)
+
 .PHONY: bench
 bench: $(READY) ## time the networks against other libraries
 	$(BIN)/python -m benchmarks.mlp

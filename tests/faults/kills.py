@@ -140,9 +140,9 @@ def _saved(clone: Clone, stage: str) -> list[float]:
 
 def mend(clone: Clone) -> str:
     """Do by hand what a user must when a kill cut short a file that DVC writes in place."""
-    said = clone.command("dvc", "status").stderr
+    status = clone.command("dvc", "status")
     for name, by_hand in DVCS_OWN.items():
-        if name in said and ("corrupt" in said or "validation failed" in said):
+        if status.returncode and name in status.stdout + status.stderr:
             clone.command(*by_hand)
             return name
     return ""

@@ -13,7 +13,7 @@ from pathlib import Path
 import yaml
 
 from stages.imdb.archive import digest, read_archive
-from tests.clone import SMALL, Clone
+from tests.clone import SMALL, Clone, copy_work_tree
 from tests.imdb.made_up import PER_CLASS, files, pack
 from tests.imdb.server import Behaviour, serve
 
@@ -49,7 +49,7 @@ class Site:
 
     def clone(self, name: str) -> Clone:
         """A clean clone, in a git repository of its own."""
-        clone = Clone(self.folder / name)
+        clone = copy_work_tree(self.folder / name, leave_out=("metrics/", "plots/", "dvc.lock"))
         content = self.archive.read_bytes()
         archive: dict[str, object] = {
             "url": self.url,
@@ -60,21 +60,19 @@ class Site:
         clone.set(SMALL)
         clone.set(LONGER)
         clone.set({"imdb": {"archive": archive}})
-        clone.command("git", "init", "-q")
+        clone.git("init", "-q", "-b", "main")
         self.commit(clone)
         return clone
 
     def copy(self, clone: Clone, name: str) -> Clone:
         """A copy of a clone as it stands, with its data and its DVC cache."""
         shutil.copytree(clone.folder, self.folder / name, symlinks=True)
-        copy = object.__new__(Clone)
-        copy.folder = self.folder / name
-        return copy
+        return Clone(self.folder / name)
 
     @staticmethod
     def commit(clone: Clone) -> None:
-        clone.command("git", "add", "-A")
-        clone.command("git", "commit", "-qm", "as it stands")
+        clone.git("add", "-A")
+        clone.git("commit", "-qm", "as it stands")
 
 
 @contextmanager

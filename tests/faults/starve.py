@@ -17,8 +17,7 @@ from pathlib import Path
 import psutil
 import yaml
 
-from tests.clone import Clone
-from tests.conftest import ROOT
+from tests.clone import ROOT, Clone
 
 BLOCK = 4_096
 

@@ -10,7 +10,7 @@ import psutil
 import pytest
 
 from tests.clone import Clone
-from tests.faults.kills import GUARD, SIGNALS, mend, under_way
+from tests.faults.kills import GUARD, SIGNALS, mend, still_running, under_way
 from tests.faults.site import litter, lock, log, start
 from tests.faults.starve import run_full, small_disk, stages, starved
 
@@ -51,8 +51,7 @@ def test_a_killed_training_goes_on_to_the_same_bits(
     else:
         (dvc if whom == "dvc" else victim).send_signal(SIGNALS[how])
     process.wait()
-    _, alive = psutil.wait_procs(family, timeout=GUARD)
-    assert not alive
+    assert still_running(family) == []
     assert not list((fork.folder / "data/imdb").glob(f"{stage}*")), "a half-done output"
 
     again = start(fork, "dvc", "repro", "--force", "--single-item", stage).wait()

@@ -125,12 +125,29 @@ def strike(
         victim.send_signal(SIGNALS[kill.how])
     kill.struck, struck = True, time.time()
     process.wait()
-    _, alive = psutil.wait_procs(family, timeout=GUARD)
-    if alive:
+    if alive := still_running(family):
         kill.trouble = f"still running: {alive}"
     if kill.place in TRAININGS:
         saved = [at for at in _saved(clone, kill.place) if at < struck]
         kill.undone = struck - max([begun, *saved])
+
+
+def still_running(family: list[psutil.Process]) -> list[psutil.Process]:
+    """Wait until these processes have ended; those that do not."""
+    end = time.monotonic() + GUARD
+    while time.monotonic() < end:
+        family = [each for each in family if _runs(each)]
+        if not family:
+            break
+        time.sleep(POLL)
+    return family
+
+
+def _runs(process: psutil.Process) -> bool:
+    with suppress(psutil.NoSuchProcess):
+        # A zombie has ended; whose child it is has not asked how.
+        return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
+    return False
 
 
 def _saved(clone: Clone, stage: str) -> list[float]:

@@ -20,9 +20,9 @@ from tests.imdb.server import Behaviour, serve
 # Trainings that last some seconds, so that a fault can come in the midst of them.
 LONGER: dict[str, object] = {
     "imdb": {
-        "mean": {"epochs": 20},
-        "pretrain": {"epochs": 6, "threads": 1},  # two would wait for each other on a busy machine
-        "lstm": {"epochs": 5},
+        "mean": {"epochs": 12},
+        "pretrain": {"epochs": 2, "threads": 1},  # two would wait for each other on a busy machine
+        "lstm": {"epochs": 4},
     }
 }
 PROJECTS_1_AND_2 = [

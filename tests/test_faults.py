@@ -4,6 +4,8 @@ import os
 import signal
 import subprocess
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psutil
@@ -26,6 +28,18 @@ def under_checkpoint(fork: Clone, stage: str) -> subprocess.Popen[bytes]:
     return process
 
 
+@contextmanager
+def held_still(workers: list[psutil.Process]) -> Iterator[None]:
+    """Stop processes until their stage has learned what befell it: else they may end before."""
+    for worker in workers:
+        worker.suspend()
+    yield
+    time.sleep(1)
+    for worker in workers:
+        with suppress(psutil.NoSuchProcess):
+            worker.resume()
+
+
 @pytest.mark.parametrize(
     ("stage", "how", "whom"),
     [
@@ -45,10 +59,11 @@ def test_a_killed_training_goes_on_to_the_same_bits(
     _, victim = under_way(dvc)
     assert victim
     family = [dvc, *dvc.children(recursive=True)]
-    if whom == "all":
-        os.killpg(process.pid, signal.SIGINT)
-    else:
-        (dvc if whom == "dvc" else victim).send_signal(SIGNALS[how])
+    with held_still(victim.children(recursive=True)):
+        if whom == "all":
+            os.killpg(process.pid, signal.SIGINT)
+        else:
+            (dvc if whom == "dvc" else victim).send_signal(SIGNALS[how])
     process.wait()
     assert still_running(family) == []
     assert not list((fork.folder / "data/imdb").glob(f"{stage}*")), "a half-done output"

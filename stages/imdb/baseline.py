@@ -1,6 +1,6 @@
 """Stage: what a linear model does in seconds, on words and pairs of words.
 
-It rates the unlabelled reviews too, for the LSTM to learn from.
+It rates the unlabelled reviews too, for the networks to learn from.
 """
 
 import argparse

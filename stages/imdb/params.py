@@ -43,6 +43,7 @@ class Training(Section):
     learning_rate: Rate
     window: Annotated[int, Field(ge=8, le=100_000)]
     word_dropout: Fraction
+    unlabelled: Annotated[float, Field(ge=0, le=1)]
 
 
 class Mean(Training):
@@ -54,7 +55,6 @@ class LSTM(Training):
     hidden: Annotated[int, Field(ge=1, le=4_096)]
     dropout: Fraction
     perturbation: Fraction
-    unlabelled: Annotated[float, Field(ge=0, le=1)]
 
 
 class Pretrain(Section):

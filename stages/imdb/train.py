@@ -125,7 +125,7 @@ def lesson_of(task: Task, reviews: Reviews, seed: int) -> Lesson:
                 f" reviews in {task.reviews}; run dvc repro"
             )
         targets[unlabelled] = torch.tensor(ratings[0])
-        count = round(task.settings.lstm.unlabelled * len(unlabelled))
+        count = round(section(task.model, task.settings).unlabelled * len(unlabelled))
         chosen = np.random.default_rng([seed, 2]).choice(unlabelled, count, replace=False)
         places = np.concatenate([places, np.sort(chosen)])
     return Lesson(reviews, places, held_out, targets)
@@ -210,8 +210,8 @@ def main() -> None:
     parser.add_argument("--checkpoints", type=Path, required=True, help="folder, gone at the end")
     parser.add_argument("--out", type=Path, required=True, help="folder for the trained networks")
     args = parser.parse_args()
-    if args.model == "mean" and (args.pretrained or args.teacher):
-        parser.error("--pretrained and --teacher are for the lstm")
+    if args.model == "mean" and args.pretrained:
+        parser.error("--pretrained is for the lstm")
     settings = params.load(args.params, "imdb", Imdb)
 
     reviews = load_reviews(args.reviews)

@@ -122,9 +122,10 @@ def network_row(seed: int, count: int) -> Row:
 
 def archive_row(place: Site) -> Row:
     """Hand the download stage archives that are not the data set."""
-    folder = place.folder / "hostile"
+    folder, archives = place.folder / "hostile", place.folder / "archives"
+    archives.mkdir()  # the site's own archive must stay what it is
     lost, tried = [], 0
-    for name, path, per_class in hostile(place.folder):
+    for name, path, per_class in hostile(archives):
         tried += 1
         why = refused(path, per_class, folder)
         lost += [f"{name}: {why}"] if why else []

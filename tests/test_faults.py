@@ -1,6 +1,7 @@
 """What the campaign of tests/faults does at random, once each and at a moment of our choosing."""
 
 import os
+import shutil
 import signal
 import subprocess
 import time
@@ -13,7 +14,9 @@ import pytest
 
 from tests.clone import Clone
 from tests.faults.kills import GUARD, SIGNALS, mend, still_running, under_way
+from tests.faults.side_by_side import experiments
 from tests.faults.site import litter, lock, log, start
+from tests.faults.starve import Stage, starved
 
 
 def under_checkpoint(fork: Clone, stage: str) -> subprocess.Popen[bytes]:
@@ -86,3 +89,38 @@ def test_what_dvc_had_not_finished_writing_can_be_mended(clone: Clone, tmp_path:
     (fork.folder / ".dvc/tmp/rwlock").write_text('{"read": {', "utf-8")
     assert mend(fork) == "rwlock"
     assert mend(fork) == ""
+
+
+def test_experiments_at_once_give_what_they_give_in_turn(clone: Clone, tmp_path: Path) -> None:
+    results = []
+    for together in (False, True):
+        # Each with a cache of its own: else the second would find there what the first has done.
+        copy = Clone(tmp_path / f"together-{together}")
+        shutil.copytree(clone.folder, copy.folder, symlinks=True)
+        wishes = {"few": "mlp.epochs=2", "narrow": "mlp.hidden=4"}
+        results.append(experiments(copy, wishes, together, "mlp_numpy"))
+    assert results[0] == results[1]
+    assert len({lock(clone), *results[0]}) == 3
+
+
+def test_a_stage_that_fails_may_leave_curves_cut_short_and_nothing_else(tmp_path: Path) -> None:
+    (tmp_path / "live").mkdir()
+    (tmp_path / "live/loss.tsv").write_text("whole")
+    (tmp_path / "live/metrics.json").write_text("whole")
+    (tmp_path / "weights").write_text("whole")
+
+    def failing(code: int, *names: str) -> str:
+        """What is said of an attempt that spoils files, and of one after it that mends them."""
+
+        def attempt(stage: Stage) -> subprocess.CompletedProcess[str]:
+            for name in names:
+                (tmp_path / name).write_text("half")
+            return subprocess.CompletedProcess([], code, "", "error: no space left")
+
+        mend = "; ".join(f"open({name!r}, 'w').write('whole')" for name in names)
+        stage = Stage("made up", ["python", "-c", mend], ["live", "weights"])
+        return starved(stage, tmp_path, attempt)
+
+    assert failing(1, "live/loss.tsv", "live/metrics.json") == ""
+    assert failing(0, "live/loss.tsv") == "its outputs changed: live/loss.tsv"
+    assert failing(1, "weights") == "its outputs changed: weights"

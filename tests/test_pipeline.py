@@ -2,11 +2,13 @@
 
 import json
 import re
+from pathlib import Path
 
 import pytest
 import yaml
 
 from tests.clone import ROOT, Clone
+from tests.faults.site import ELSEWHERE, lock, log, start
 from tests.imports import code_of
 
 
@@ -84,12 +86,16 @@ def test_the_code_of_a_picture_trains_nothing_again(
         path.write_text(before, "utf-8")
 
 
-def test_the_same_parameters_give_the_same_bytes(clone: Clone) -> None:
-    before = (clone.folder / "dvc.lock").read_bytes()
-    (clone.folder / "data/imdb/aclImdb_v1.tar.gz").rename(clone.folder / "copy.tar.gz")
-    clone.dvc("repro", "--force", archive=clone.folder / "copy.tar.gz")
-    (clone.folder / "copy.tar.gz").unlink()
-    assert (clone.folder / "dvc.lock").read_bytes() == before
+def test_the_same_parameters_give_the_same_bytes(clone: Clone, tmp_path: Path) -> None:
+    """In another folder, for another user, on another number of threads; pictures too."""
+    fork = clone.fork(tmp_path / "elsewhere")
+    archive = clone.folder / "data/imdb/aclImdb_v1.tar.gz"
+    command = ["sh", "-c", "umask 077 && dvc repro --force"]
+    (fork.folder / "dvc.lock").unlink()
+    process = start(fork, *command, IMDB_ARCHIVE=str(archive), **ELSEWHERE)
+    assert process.wait() == 0, log(fork).read_text("utf-8")
+    assert lock(fork) == lock(clone)
+    assert fork.git("status", "--short") == ""
 
 
 def test_a_typo_in_the_parameters_is_named_and_nothing_changes(clone: Clone) -> None:

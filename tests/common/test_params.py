@@ -128,6 +128,25 @@ def test_a_value_is_taken_as_the_schema_says_or_refused_by_its_full_name(
     assert ".".join(key) in str(error.value)
 
 
+def wrong(rule: Any) -> list[Any]:
+    """Values of another type, and just out of the range, of a rule of a JSON schema."""
+    bounds = [(rule[key], 1 if "max" in key.lower() else -1) for key in rule if "imum" in key]
+    beyond = [bound + step for bound, step in bounds]
+    return [v for v in [None, True, {}, [], "no such thing", *beyond] if not fits(v, rule)]
+
+
+@pytest.mark.parametrize("key", KEYS, ids=".".join)
+def test_every_key_refuses_other_types_and_what_is_out_of_its_range(
+    tmp_path: Path, key: tuple[str, ...]
+) -> None:
+    values = wrong(RULES[key])
+    assert len(values) >= 4
+    for value in values:
+        with pytest.raises(StageError) as error:
+            load_with(tmp_path / "params.yaml", key, value)
+        assert ".".join(key) in str(error.value)
+
+
 @pytest.mark.parametrize(
     ("key", "value"),
     [

@@ -14,7 +14,8 @@ from tests.clone import Clone
 from tests.faults.archives import hostile
 from tests.faults.kills import COMMANDS, SIGNALS, WHOLE, Kill, plan, try_kills, verdict, watched
 from tests.faults.network import FAULTS, FILE, OTHER, download
-from tests.faults.site import PROJECTS_1_AND_2, Site, lock, site, start
+from tests.faults.side_by_side import experiments
+from tests.faults.site import ELSEWHERE, PROJECTS_1_AND_2, Site, lock, site, start
 from tests.faults.starve import (
     Stage,
     refused,
@@ -79,7 +80,7 @@ def kill_rows(
 def determinism_row(place: Site, calm: Clone) -> Row:
     """Another clean clone must give the same dvc.lock: a checksum of every output, to the byte."""
     other = place.clone("again")
-    ended = start(other, *REPRO).wait()
+    ended = start(other, *REPRO, **ELSEWHERE).wait()
     return Row("a second clean clone", 1, int(ended != 0 or verdict(other, lock(calm)) != ""))
 
 
@@ -122,9 +123,10 @@ def network_row(seed: int, count: int) -> Row:
 
 def archive_row(place: Site) -> Row:
     """Hand the download stage archives that are not the data set."""
-    folder = place.folder / "hostile"
+    folder, archives = place.folder / "hostile", place.folder / "archives"
+    archives.mkdir()  # the site's own archive must stay what it is
     lost, tried = [], 0
-    for name, path, per_class in hostile(place.folder):
+    for name, path, per_class in hostile(archives):
         tried += 1
         why = refused(path, per_class, folder)
         lost += [f"{name}: {why}"] if why else []
@@ -138,16 +140,8 @@ def side_by_side_row(place: Site, calm: Clone) -> Row:
     for together in (False, True):
         clone = place.copy(calm, f"experiments-{together}")
         place.commit(clone)
-        running = []
-        for name, wish in wishes.items():
-            command = ["dvc", "exp", "run", "--temp", "--name", name, "-S", wish]
-            running.append(start(clone, *command))
-            if not together:
-                running[-1].wait()
-        codes = [process.wait() for process in running]
-        locks = [clone.command("git", "show", f"{name}:dvc.lock").stdout for name in wishes]
-        results.append((codes, locks))
-    right = results[0] == results[1] and all(results[0][1]) and not any(results[0][0])
+        results.append(experiments(clone, wishes, together))
+    right = results[0] == results[1] and len({lock(calm), *results[0]}) == 3
     return Row("two experiments side by side", 2, 0 if right else 2)
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import yaml
 
+from stages.common.processes import processors
 from stages.imdb.archive import digest, read_archive
 from tests.clone import SMALL, Clone, copy_work_tree
 from tests.imdb.made_up import PER_CLASS, files, pack
@@ -29,6 +30,14 @@ PROJECTS_1_AND_2 = [
     "points_figures", "mlp_compare", "mlp_gradients", "mlp_equations", "mlp_numpy_figures",
     "mlp_torch_figures",
 ]  # fmt: skip
+# What another user may have otherwise, and what no output may depend on.
+ELSEWHERE = {
+    "LANGUAGE": "tr",
+    "LC_ALL": "C",
+    "OMP_NUM_THREADS": "2" if processors() == 1 else "1",
+    "PYTHONHASHSEED": "1",
+    "TZ": "Asia/Tokyo",
+}
 
 
 @dataclass

@@ -148,20 +148,23 @@ def starved(
     before = digests(stage, folder)
     done = attempt(stage)
     said = done.stderr.strip().splitlines() or ["nothing"]
-    after = {name: digest for name, digest in digests(stage, folder).items() if _whole(name)}
+    after = digests(stage, folder)
+    changed = [name for name in sorted({**before, **after}) if before.get(name) != after.get(name)]
+    if done.returncode:  # what is written while a network is trained was cut off
+        changed = [name for name in changed if not _grows(name)]
     wrong = []
     if done.returncode and not said[-1].startswith("error: "):
         wrong.append(f"it said {said[-1]!r:.80}")
-    if after != {name: digest for name, digest in before.items() if _whole(name)}:
-        wrong.append("its outputs changed")
+    if changed:
+        wrong.append(f"its outputs changed: {', '.join(changed)}")
     if run(stage, folder).returncode or digests(stage, folder) != before:
         wrong.append("it did not recover")
     return ", ".join(wrong)
 
 
-def _whole(name: str) -> bool:
-    """Whether a file is one that appears whole: curves grow while a network is trained."""
-    return not name.endswith((".tsv", "/live/metrics.json"))
+def _grows(name: str) -> bool:
+    """Whether DVCLive writes a file in place, step by step; all others appear whole."""
+    return name.endswith((".tsv", "/metrics.json"))
 
 
 def refused(archive: Path, per_class: int, folder: Path) -> str:

@@ -100,6 +100,13 @@ def test_refuses_what_the_data_set_does_not_hold(tmp_path: Path, extra: str, mes
         read_archive(path, PER_CLASS)
 
 
+def test_refuses_an_archive_that_is_a_review_short(tmp_path: Path) -> None:
+    content = files()
+    del content[GOOD_REVIEW]
+    with pytest.raises(StageError, match="aclImdb/train/pos has 39 reviews, not 40"):
+        read_archive(pack(content, tmp_path / "a.tar.gz"), PER_CLASS)
+
+
 def test_refuses_a_class_that_is_missing(tmp_path: Path) -> None:
     content = {name: data for name, data in files().items() if "train/neg/" not in name}
     with pytest.raises(StageError, match="aclImdb/train/neg has 0 reviews, not 40"):

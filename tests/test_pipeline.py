@@ -103,10 +103,10 @@ def test_a_typo_in_the_parameters_is_named_and_nothing_changes(clone: Clone) -> 
     before = path.read_text("utf-8")
     weights = (clone.folder / "data/imdb/lstm/seed-1.safetensors").read_bytes()
     try:
-        path.write_text(before.replace("perturbation", "perturbatoin"), "utf-8")
+        path.write_text(before.replace("word_dropout:", "word_dropuot:"), "utf-8")
         done = clone.command("dvc", "repro", "lstm")
         assert done.returncode != 0
-        assert "imdb.lstm.perturbatoin is not a known key" in done.stderr
+        assert "imdb.lstm.word_dropuot is not a known key" in done.stderr
     finally:
         path.write_text(before, "utf-8")
     clone.dvc("repro")

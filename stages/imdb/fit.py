@@ -44,16 +44,18 @@ def fit(
     settings: Training,
     checkpoint: Checkpoint,
     live: Path,
+    seen: int = 0,
 ) -> Iterator[int]:
     """Train a run's network in place, from its checkpoint if there is one.
 
     Args:
         name: of the training, for its messages.
-        run: at its beginning.
+        run: at its beginning; its curves are gone on with.
         objective, settings: see `training.train`.
         lesson: what to learn.
         checkpoint: where the run is kept.
         live: folder for the curves.
+        seen: reviews that the network had learned from before.
 
     Yields:
         How many more reviews have been learned from; first, about, those before the checkpoint.
@@ -65,7 +67,7 @@ def fit(
             _draw(curves, point)
         for step in train(run, objective, lesson.reviews, lesson.places, lesson.targets, settings):
             if step.report:
-                run.curves.append(_measure(name, run.network, step.report, lesson))
+                run.curves.append(_measure(name, run.network, step.report, lesson, seen))
                 _draw(curves, run.curves[-1])
             checkpoint.save_if_due(run)
             yield step.reviews
@@ -80,14 +82,16 @@ def validate(network: Network, reviews: Reviews, places: Indices) -> tuple[float
     return loss, float(np.mean((good > 0.5).numpy() == (labels > 0.5).numpy()))
 
 
-def _measure(name: str, network: Network, report: Report, lesson: Lesson) -> dict[str, float]:
+def _measure(
+    name: str, network: Network, report: Report, lesson: Lesson, seen: int
+) -> dict[str, float]:
     """A point of the curves, which is told too; held-out reviews are rated for it."""
     point = {
-        "step": float(report.reviews),
+        "step": float(seen + report.reviews),
         "train/loss": report.loss,
         "train/accuracy": report.accuracy,
     }
-    line = f"{name}, after {report.reviews:,} reviews: loss {report.loss:.3f}"
+    line = f"{name}, after {seen + report.reviews:,} reviews: loss {report.loss:.3f}"
     if len(lesson.held_out):
         network.eval()
         loss, accuracy = validate(network, lesson.reviews, lesson.held_out)

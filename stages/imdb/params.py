@@ -51,10 +51,18 @@ class Mean(Training):
     buckets: Annotated[int, Field(ge=1_000, le=10_000_000)]
 
 
+class Refine(Section):
+    """A second training, on the labelled reviews alone, against perturbations."""
+
+    epochs: Annotated[int, Field(ge=0, le=1_000)]
+    learning_rate: Rate
+    perturbation: Fraction
+
+
 class LSTM(Training):
     hidden: Annotated[int, Field(ge=1, le=4_096)]
     dropout: Fraction
-    perturbation: Fraction
+    refine: Refine
 
 
 class Pretrain(Section):

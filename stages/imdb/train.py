@@ -29,7 +29,7 @@ from stages.imdb.checkpoint import Checkpoint, identity_of
 from stages.imdb.device import deterministic, keep_memory
 from stages.imdb.fit import Lesson, fit
 from stages.imdb.models import MeanClassifier, Network
-from stages.imdb.params import Imdb, Training
+from stages.imdb.params import LSTM, Imdb, Training
 from stages.imdb.predictions import read
 from stages.imdb.reviews import Reviews, split_by_film
 from stages.imdb.reviews import load as load_reviews
@@ -81,17 +81,25 @@ def train_seed(task: Task, seed: int) -> None:
     network = build(description_of(task.model, task.settings, reviews))
     if task.pretrained is not None:
         load_pretrained(network, task.pretrained)
-    settings, objective = bind(network, task.settings)
-    for done in fit(
-        f"{task.model}, seed {seed}",
-        begin(network, seed),
-        objective,
-        lesson_of(task, reviews, seed),
-        settings,
-        Checkpoint(task.checkpoints / f"seed-{seed}.safetensors", task.identity),
-        task.live / f"seed-{seed}",
-    ):
-        _count(done)
+    curves: list[dict[str, float]] = []
+    seen = 0
+    for number, (settings, objective) in enumerate(phases(network, task.settings), 1):
+        lesson = lesson_of(task, settings, reviews, seed)
+        phase = begin(network, seed)
+        phase.curves = curves
+        for done in fit(
+            f"{task.model}, seed {seed}",
+            phase,
+            objective,
+            lesson,
+            settings,
+            Checkpoint(task.checkpoints / f"seed-{seed}-{number}.safetensors", task.identity),
+            task.live / f"seed-{seed}",
+            seen,
+        ):
+            _count(done)
+        curves = phase.curves
+        seen += settings.epochs * len(lesson.places)
     save_weights(network, task.folder, seed)
 
 
@@ -109,7 +117,7 @@ def load_pretrained(network: Network, path: Path) -> None:
         raise StageError(f"{path}: weights of another network ({unknown[0]}); run dvc repro")
 
 
-def lesson_of(task: Task, reviews: Reviews, seed: int) -> Lesson:
+def lesson_of(task: Task, settings: Training, reviews: Reviews, seed: int) -> Lesson:
     """The labelled reviews; with a teacher some without a label too, and its ratings for labels.
 
     To learn another model's probabilities is called distillation (Hinton, Vinyals & Dean 2015).
@@ -125,18 +133,29 @@ def lesson_of(task: Task, reviews: Reviews, seed: int) -> Lesson:
                 f" reviews in {task.reviews}; run dvc repro"
             )
         targets[unlabelled] = torch.tensor(ratings[0])
-        count = round(section(task.model, task.settings).unlabelled * len(unlabelled))
+        count = round(settings.unlabelled * len(unlabelled))
         chosen = np.random.default_rng([seed, 2]).choice(unlabelled, count, replace=False)
         places = np.concatenate([places, np.sort(chosen)])
     return Lesson(reviews, places, held_out, targets)
 
 
-def bind(network: Network, settings: Imdb) -> tuple[Training, Objective]:
-    """The section of the parameters and the objective that go with a network."""
+def phases(network: Network, settings: Imdb) -> list[tuple[Training, Objective]]:
+    """One training after another, by their parameters and objectives, that make up a network's."""
     if isinstance(network, MeanClassifier):
-        return settings.mean, partial(plain, network)
-    network.dropout.p = settings.lstm.dropout  # no part of the trained network: not in `sizes`
-    return settings.lstm, partial(adversarial, network, settings.lstm.perturbation)
+        return [(settings.mean, partial(plain, network))]
+    own = settings.lstm
+    network.dropout.p = own.dropout  # no part of the trained network: not in `sizes`
+    first: tuple[Training, Objective] = own, partial(adversarial, network, 0.0)
+    if not own.refine.epochs:
+        return [first]
+    return [first, (refinement(own), partial(adversarial, network, own.refine.perturbation))]
+
+
+def refinement(settings: LSTM) -> Training:
+    """The parameters of the LSTM's second training, on the labelled reviews alone."""
+    own = settings.refine
+    changes = {"epochs": own.epochs, "learning_rate": own.learning_rate, "unlabelled": 0.0}
+    return settings.model_copy(update=changes)
 
 
 _done: "Synchronized[int]"  # reviews that all processes together have learned from
@@ -170,16 +189,18 @@ def _watch(done: "Synchronized[int]", futures: list[Future[None]]) -> Iterator[i
         seen = now
 
 
-def train_all(task: Task, reviews: int) -> None:
+def train_all(task: Task, total: int) -> None:
     """Train from every seed, as many at a time as there are processors.
+
+    Args:
+        task: what to do.
+        total: reviews that all seeds together learn from, each as often as they do.
 
     Raises:
         StageError: when the training of a seed diverges, or a process is killed.
     """
     done, stop = SPAWN.Value("q", 0), SPAWN.Event()
     seeds = task.settings.seeds
-    own = section(task.model, task.settings)
-    total = reviews * own.epochs * len(seeds)
     workers = min(len(seeds), processors())
     with pool(workers, _start_process, done, stop) as executor:
         futures = [executor.submit(train_seed, task, seed) for seed in seeds]
@@ -232,13 +253,16 @@ def main() -> None:
             args.checkpoints,
             identity,
         )
-        places = lesson_of(task, reviews, seed=0).places
+        places = lesson_of(task, own, reviews, seed=0).places
         unlabelled = int((reviews.labels[places] < 0).sum())
         say(
             f"{args.model}: {len(settings.seeds)} seeds, each learning from"
             f" {len(places) - unlabelled:,} labelled and {unlabelled:,} unlabelled reviews"
         )
-        train_all(task, len(places))
+        total = own.epochs * len(places)
+        if isinstance(own, LSTM):
+            total += own.refine.epochs * (len(places) - unlabelled)
+        train_all(task, total * len(settings.seeds))
         save_description(description_of(args.model, settings, reviews), reviews.words, folder)
     shutil.rmtree(args.checkpoints, ignore_errors=True)
 

@@ -20,7 +20,14 @@ from stages.imdb.reviews import Reviews
 from stages.imdb.training import adversarial, begin, plain, train
 
 WORDS = 40
-COMMON = {"epochs": 3, "batch": 4, "learning_rate": 0.01, "window": 8, "word_dropout": 0.2, "unlabelled": 1}
+COMMON = {
+    "epochs": 3,
+    "batch": 4,
+    "learning_rate": 0.01,
+    "window": 8,
+    "word_dropout": 0.2,
+    "unlabelled": 1,
+}
 
 
 def reviews() -> Reviews:
@@ -47,7 +54,11 @@ def mean() -> Begun:
 
 def lstm() -> Begun:
     deterministic(1)
-    own = {"hidden": 5, "dropout": 0.5, "perturbation": 0.1}
+    own = {
+        "hidden": 5,
+        "dropout": 0.5,
+        "refine": {"epochs": 0, "learning_rate": 0.01, "perturbation": 0.0},
+    }
     settings = LSTM.model_validate({**COMMON, **own})
     network = LSTMClassifier(WORDS, 6, 5, dropout=0.5)
     run = begin(network, 1)

@@ -24,7 +24,7 @@ from stages.imdb.predictions import Predictions, write
 from stages.imdb.pretraining import LanguageModel, SampledSoftmax
 from stages.imdb.rating import rate
 from stages.imdb.reviews import Reviews
-from stages.imdb.train import Task, bind, lesson_of
+from stages.imdb.train import Task, lesson_of, phases
 from stages.imdb.training import adversarial, begin, cut, drop_words, plain, schedule, train
 from tests.conftest import ROOT
 
@@ -176,34 +176,47 @@ def test_the_words_shares_add_up_to_the_logit(network: MeanClassifier | LSTMClas
 
 def test_the_parameters_reach_the_network() -> None:
     settings = params.load(ROOT / "params.yaml", "imdb", Imdb)
-    changed = settings.model_copy(
-        update={"lstm": settings.lstm.model_copy(update={"dropout": 0.7, "perturbation": 0.1})}
-    )
+    refine = settings.lstm.refine.model_copy(update={"epochs": 3, "perturbation": 0.1})
+    lstm = settings.lstm.model_copy(update={"dropout": 0.7, "unlabelled": 0.5, "refine": refine})
     network = LSTMClassifier(VOCABULARY, 6, hidden=5)
-    own, objective = bind(network, changed)
+    changed = settings.model_copy(update={"lstm": lstm})
+    (own, objective), (refined, adversarial) = phases(network, changed)
     assert own is changed.lstm
+    assert (refined.epochs, refined.unlabelled) == (3, 0)
+    assert refined.learning_rate == refine.learning_rate
     assert network.dropout.p == 0.7
     batch = (*pad([array([1, 2, 3])]), torch.tensor([1.0]))
-    assert len(list(objective(*batch))) == 2
-    _, objective = bind(network, settings)
     assert len(list(objective(*batch))) == 1
+    assert len(list(adversarial(*batch))) == 2
+
+
+def test_a_network_need_not_be_refined() -> None:
+    settings = params.load(ROOT / "params.yaml", "imdb", Imdb)
+    refine = settings.lstm.refine.model_copy(update={"epochs": 0})
+    lstm = settings.lstm.model_copy(update={"refine": refine})
+    changed = settings.model_copy(update={"lstm": lstm})
+    assert len(phases(LSTMClassifier(VOCABULARY, 6, hidden=5), changed)) == 1
+    assert len(phases(MeanClassifier(VOCABULARY, 6), changed)) == 1
 
 
 TRAINING = {
     "epochs": 2, "batch": 3, "learning_rate": 0.05, "window": 9, "word_dropout": 0.3,
-    "hidden": 9, "dropout": 0.6, "perturbation": 0.2,
+    "hidden": 9, "dropout": 0.6,
+    "refine.epochs": 2, "refine.learning_rate": 0.03, "refine.perturbation": 0.2,
 }  # fmt: skip
 
 
 def weights(start: float | None = None, **changes: float) -> dict[str, Tensor]:
-    """Of an LSTM trained for an epoch on a few reviews, with some parameters changed.
+    """Of an LSTM trained on a few reviews and refined, with some parameters changed.
 
     With `start`, that is what the output layer's weights are before.
     """
+    refine = {"epochs": 1, "learning_rate": 0.01, "perturbation": 0.1}
+    refine |= {key.removeprefix("refine."): changes.pop(key) for key in list(changes) if "." in key}
     own = LSTM.model_validate(
         {
             "epochs": 1, "batch": 4, "learning_rate": 0.01, "window": 8, "word_dropout": 0.0,
-            "hidden": 5, "dropout": 0.0, "perturbation": 0.1, "unlabelled": 0, **changes,
+            "hidden": 5, "dropout": 0.0, "refine": refine, "unlabelled": 0, **changes,
         }
     )  # fmt: skip
     settings = params.load(ROOT / "params.yaml", "imdb", Imdb).model_copy(update={"lstm": own})
@@ -218,9 +231,10 @@ def weights(start: float | None = None, **changes: float) -> dict[str, Tensor]:
     if start is not None:
         nn.init.constant_(network.output.weight, start)
     labels = torch.from_numpy(reviews.labels).float()
-    run = begin(network, seed=0)
-    for _ in train(run, bind(network, settings)[1], reviews, np.arange(12), labels, own):
-        pass
+    for own, objective in phases(network, settings):
+        run = begin(network, seed=0)
+        for _ in train(run, objective, reviews, np.arange(12), labels, own):
+            pass
     return network.state_dict()
 
 
@@ -248,7 +262,7 @@ def lesson(tmp_path: Path, share: float, ratings: list[float]) -> Lesson:
     settings = whole.model_copy(update={"lstm": own, "validation": 0.0})
     nowhere = tmp_path / "nowhere"
     task = Task("lstm", settings, nowhere, None, teacher, nowhere, nowhere, nowhere, "")
-    return lesson_of(task, reviews, seed=1)
+    return lesson_of(task, own, reviews, seed=1)
 
 
 def test_the_teacher_speaks_for_the_reviews_without_a_label_only(tmp_path: Path) -> None:

@@ -231,9 +231,9 @@ def weights(start: float | None = None, **changes: float) -> dict[str, Tensor]:
     if start is not None:
         nn.init.constant_(network.output.weight, start)
     labels = torch.from_numpy(reviews.labels).float()
-    for own, objective in phases(network, settings):
+    for phase, objective in phases(network, settings):
         run = begin(network, seed=0)
-        for _ in train(run, objective, reviews, np.arange(12), labels, own):
+        for _ in train(run, objective, reviews, np.arange(12), labels, phase):
             pass
     return network.state_dict()
 

@@ -4,6 +4,7 @@ It rates the unlabelled reviews too, for the networks to learn from.
 """
 
 import argparse
+import mmap
 import re
 from pathlib import Path
 from typing import Self
@@ -13,6 +14,7 @@ import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
+from scipy.linalg import cholesky
 from scipy.sparse import csr_matrix, diags
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.feature_extraction.text import CountVectorizer
@@ -27,6 +29,18 @@ from stages.imdb.params import Imdb, Linear
 from stages.imdb.predictions import Predictions, write
 from stages.imdb.reviews import data_name, split_by_film
 from stages.imdb.tokenizer import tokenize
+
+BLAS_BYTES = 1 << 26  # OpenBLAS takes 32 MiB at its first use, and keeps them
+
+
+def reserve() -> None:
+    """Have OpenBLAS take its working memory now: where there is none it asks again, for ever.
+
+    Raises:
+        OSError: when there is no such memory.
+    """
+    mmap.mmap(-1, BLAS_BYTES).close()
+    cholesky(np.eye(2))
 
 
 class NaiveBayesWeights(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # no types
@@ -104,6 +118,7 @@ def main() -> None:
 
     say(f"linear: logistic regression on {len(train):,} reviews")
     with threadpool_limits(1):  # the last bits of a long sum depend on the number of threads
+        reserve()
         model = fitted(linear_model(settings.linear), train)
     for split, path in (("test", args.predictions), ("unlabelled", args.unlabelled)):
         texts = reviews.loc[reviews["split"] == split, "text"]

@@ -1,13 +1,17 @@
 """The linear model: its weights by hand, and what it says when nothing is frequent enough."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pandas as pd
 import pytest
 from scipy.sparse import csr_matrix
 
-from stages.common.errors import StageError
+from stages.common.errors import MEMORY_MESSAGE, StageError
 from stages.imdb.baseline import NaiveBayesWeights, fitted, linear_model
 from stages.imdb.params import Linear
+from tests.conftest import ROOT
 
 REVIEWS = pd.DataFrame(
     {"text": ["good film", "good plot", "bad film", "bad plot"] * 5, "label": [1, 1, 0, 0] * 5}
@@ -36,3 +40,22 @@ def test_the_linear_model_learns_which_words_are_good() -> None:
 def test_n_grams_that_are_all_too_rare_are_told() -> None:
     with pytest.raises(StageError, match=r"imdb.linear.min_reviews = 1000 reviews; lower it"):
         fitted(linear_model(settings(1000)), REVIEWS)
+
+
+SHORT = """
+import resource
+import psutil
+from stages.common.errors import run
+from stages.imdb.baseline import reserve
+size = psutil.Process().memory_info().vms + (1 << 24)
+resource.setrlimit(resource.RLIMIT_AS, (size, size))
+run(reserve)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems do not keep to the limit")
+def test_without_memory_for_its_sums_it_says_so_and_does_not_try_for_ever() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", SHORT], capture_output=True, text=True, cwd=ROOT, check=False
+    )
+    assert (done.returncode, done.stderr) == (1, MEMORY_MESSAGE + "\n")

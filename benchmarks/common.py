@@ -31,7 +31,7 @@ VENVS = ROOT / "benchmarks" / ".venvs"
 REVIEWS = ROOT / "data" / "imdb" / "reviews.parquet"
 VOCABULARY = ROOT / "data" / "imdb" / "vocabulary"
 MOST_THREADS = 2
-POLL = 0.05  # seconds between two looks at the memory
+POLL = 0.1  # seconds between two looks at the memory
 
 ResultT = TypeVar("ResultT")
 
@@ -45,8 +45,8 @@ class Run(NamedTuple):
 
     Attributes:
         seconds: from its start to its end.
-        memory: bytes at the peak, the resident sets of the whole tree of processes added up; what
-            two of them share counts twice.
+        memory: bytes at the peak, of it and of all that it started: their proportional shares (PSS)
+            added up, in which a page that two of them use counts half in each.
         output: what it printed on stdout.
     """
 
@@ -130,7 +130,7 @@ def watched(command: Sequence[str | Path], cwd: Path = ROOT) -> Run:
 
 
 def tree_memory(pid: int) -> int:
-    """Bytes resident in a process and in all that it started."""
+    """Bytes that a process and all that it started take, what they share counted once."""
     total = 0
     try:
         root = psutil.Process(pid)
@@ -139,7 +139,8 @@ def tree_memory(pid: int) -> int:
         return 0
     for process in family:
         try:
-            total += process.memory_info().rss
+            memory = process.memory_full_info()
+            total += getattr(memory, "pss", memory.uss)  # PSS is Linux's; elsewhere USS
         except psutil.Error:  # it has just ended
             continue
     return total

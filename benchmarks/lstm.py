@@ -7,8 +7,8 @@ Everyone trains an embedding, one LSTM of the same size and a fully connected la
 labelled training reviews of IMDB, with the same two-way labels, batch and window, each in a process
 of its own on the same processors. They take turns, several rounds; what is told are medians. Only
 words of text count for the speed, never padding. A turn begins with the first batch: imports,
-compiling and setting up do not count, nor does the arranging of reviews in memory that Keras'
-`pad_sequences` and PyTorch's list of tensors are; all that is done for each batch or each `fit` does.
+compiling and setting up do not count, nor what is done once, like Keras' `pad_sequences`; all that
+is done for each batch or each `fit` does.
 
 Then each begins anew, from random weights, until it rates a given share of held-out training
 reviews right; it is looked at several times an epoch, and only training counts as time. No test
@@ -19,16 +19,17 @@ What differs is the point, or cannot be helped:
 - Ours: batches of reviews of similar length, bfloat16 where the processor has it, memory kept by
   the C library, gradients clipped, a scheduled learning rate; the output sees the last state, the
   mean and the maximum; a long review is seen in windows from anywhere, and whole when it is rated.
-- PyTorch, the usual recipe: random batches, padded to the longest, packed; float32; Adam at its own
-  learning rate; the output sees the last state. Of a long review it sees the first words.
-- Keras: all reviews padded to the window, masked; float32; `fit`; Adam at its own learning rate; the
-  last state. Of a long review it sees the last words. What it pads it computes too.
+- PyTorch, the usual recipe: random batches, padded to the longest, packed; float32; Adam at its
+  own learning rate; the output sees the last state. Of a long review it sees the first words.
+- Keras: all reviews padded to the window, masked; float32; `fit`; Adam at its own learning rate;
+  the last state. Of a long review it sees the last words. What it pads it computes too.
 - Two seeds side by side is how the pipeline trains: two networks, a process and a thread each.
   Their words count together; the race is over when both have arrived.
 
-No one's learning rate was tuned for the race, which says what a recipe is worth and not a library.
-The share of the peak is what the LSTM's matrix products, forward and backward, make of the speed of
-PyTorch's own large matrix products on the same threads in the same rounds. Writes benchmarks/lstm.md.
+The race says what a recipe is worth, not a library: ours has the pipeline's parameters, chosen on
+held-out training reviews, the others what their tutorials have. The share of the peak is what the
+LSTM's matrix products, forward and backward, make of the speed of PyTorch's own large matrix
+products, on the same threads in the same rounds. Writes benchmarks/lstm.md.
 """
 
 import argparse
@@ -71,7 +72,7 @@ PRODUCT = 2048  # rows and columns of the matrices for the peak
 NEVER = float("inf")
 
 Turn = dict[str, Any]
-Team = Callable[[int], list[Worker]]  # of the file of data; one process, or some side by side
+Team = Callable[[], list[Worker]]  # starts a contender: one process, or some side by side
 
 
 def data_of(reviews: Reviews, settings: Imdb, hidden: int, held_out: float = HELD_OUT) -> Data:
@@ -93,7 +94,7 @@ def data_of(reviews: Reviews, settings: Imdb, hidden: int, held_out: float = HEL
     )
 
 
-def teams(path: Path, threads: int) -> dict[str, Callable[[], list[Worker]]]:
+def teams(path: Path, threads: int) -> dict[str, Team]:
     """Every contender: how to start it."""
 
     def ours(threads: int, seed: int) -> Worker:
@@ -126,7 +127,7 @@ def take_turn(workers: list[Worker], **order: float) -> list[Turn]:
     return [worker.answer() for worker in workers]
 
 
-def start(contenders: dict[str, Callable[[], list[Worker]]]) -> tuple[dict[str, Any], list[str]]:
+def start(contenders: dict[str, Team]) -> tuple[dict[str, list[Worker]], list[str]]:
     """Start them and let each compile what it must; the processes, and why others have none."""
     started: dict[str, list[Worker]] = {}
     missing = []
@@ -228,8 +229,8 @@ def main() -> None:
         "",
         f"Training on the labelled reviews ({reviews.data}), the same for all: embeddings of"
         f" {settings.embedding_dim}, batches of {settings.lstm.batch}, windows of"
-        f" {settings.lstm.window} words, {threads} threads. What differs, and what is counted, stands"
-        " at the head of [lstm.py](lstm.py). Made by `python -m benchmarks.lstm`.",
+        f" {settings.lstm.window} words, {threads} threads. What differs, and what is counted,"
+        " stands at the head of [lstm.py](lstm.py). Made by `python -m benchmarks.lstm`.",
         machine("torch"),
         "",
     ]
@@ -273,10 +274,12 @@ def main() -> None:
                 order = {"target": args.target, "limit": args.limit, "checks": 4, "epochs": 6}
                 races = {name: take_turn(workers, **order) for name, workers in started.items()}
                 lines += [
-                    f"### Seconds to {args.target:.1%} of held-out reviews, 128 → {hidden}",
+                    f"### Seconds to {args.target:.1%} of held-out reviews,"
+                    f" {settings.embedding_dim} → {hidden}",
                     "",
-                    f"From random weights, looked at four times an epoch; {len(data.train):,} reviews"
-                    f" to train on, {len(data.held_out):,} held out, of other films. One race.",
+                    "From random weights, looked at four times an epoch, up to six epochs;"
+                    f" {len(data.train):,} reviews to train on, {len(data.held_out):,} held out,"
+                    " of other films. One race.",
                     "",
                     *table(
                         ["contender", "seconds of training", "against ours", "accuracy then"],

@@ -158,12 +158,13 @@ def venv(name: str) -> Path:
     wanted = requirements.read_text("utf-8")
     if done.exists() and done.read_text("utf-8") == wanted:
         return python
+    commands: list[list[str | Path]] = [
+        [sys.executable, "-m", "venv", "--clear", folder],
+        [python, "-m", "pip", "install", "--quiet", "--requirement", requirements],
+    ]
     say(f"installing {requirements.name} into {folder.relative_to(ROOT)}, once")
     try:
-        for command in (
-            [sys.executable, "-m", "venv", "--clear", folder],
-            [python, "-m", "pip", "install", "--quiet", "--requirement", requirements],
-        ):
+        for command in commands:
             subprocess.run(command, check=True, stdout=sys.stderr)
     except (subprocess.CalledProcessError, OSError):
         raise MissingError(f"{requirements.name} could not be installed") from None

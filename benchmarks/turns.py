@@ -57,7 +57,7 @@ def save(data: Data, path: Path) -> None:
 def load(path: Path) -> Data:
     """Read a file that the benchmark wrote."""
     with np.load(path, allow_pickle=False) as file:
-        fields = {name: file[name] for name in Data._fields}
+        fields: dict[str, Any] = {name: file[name] for name in Data._fields}
     return Data(**{name: f if f.ndim else int(f) for name, f in fields.items()})
 
 

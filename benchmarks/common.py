@@ -93,7 +93,7 @@ def seconds_of(action: Callable[[], object]) -> float:
     return time.perf_counter() - start
 
 
-def watched(command: Sequence[str | Path], cwd: Path = ROOT) -> Run:
+def watched(command: Sequence[object], cwd: Path = ROOT) -> Run:
     """Run a command, watching the memory of it and of all that it starts.
 
     Raises:
@@ -158,14 +158,14 @@ def venv(name: str) -> Path:
     wanted = requirements.read_text("utf-8")
     if done.exists() and done.read_text("utf-8") == wanted:
         return python
-    commands: list[list[str | Path]] = [
+    commands: list[list[object]] = [
         [sys.executable, "-m", "venv", "--clear", folder],
         [python, "-m", "pip", "install", "--quiet", "--requirement", requirements],
     ]
     say(f"installing {requirements.name} into {folder.relative_to(ROOT)}, once")
     try:
         for command in commands:
-            subprocess.run(command, check=True, stdout=sys.stderr)
+            subprocess.run([str(part) for part in command], check=True, stdout=sys.stderr)
     except (subprocess.CalledProcessError, OSError):
         raise MissingError(f"{requirements.name} could not be installed") from None
     done.write_text(wanted, "utf-8")
@@ -175,7 +175,7 @@ def venv(name: str) -> Path:
 class Worker:
     """A contender in a process of its own, which waits for its turns; see `turns.serve`."""
 
-    def __init__(self, command: Sequence[str | Path], **environment: str) -> None:
+    def __init__(self, command: Sequence[object], **environment: str) -> None:
         self.errors = tempfile.TemporaryFile()  # noqa: SIM115  open as long as the process
         self.process = subprocess.Popen(
             [str(part) for part in command],

@@ -19,7 +19,7 @@ from stages.imdb.models import PAD, LSTMClassifier
 from stages.imdb.params import Imdb
 from stages.imdb.reviews import Reviews
 from stages.imdb.train import bind
-from stages.imdb.training import Gradient, Step, begin, train
+from stages.imdb.training import Gradient, Objective, Step, begin, train
 
 EPOCHS = 4  # of our learning rate's schedule, on the labelled reviews alone
 
@@ -51,7 +51,7 @@ class Ours:
             settings, objective = bind(self.network, self.settings)
 
             def counted(
-                objective: "partial[Iterator[Gradient]]", ids: Tensor, lengths: Tensor, to: Tensor
+                objective: Objective, ids: Tensor, lengths: Tensor, to: Tensor
             ) -> Iterator[Gradient]:
                 self.tokens += int(lengths.sum())
                 return objective(ids, lengths, to)

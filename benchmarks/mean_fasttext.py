@@ -1,7 +1,7 @@
 """The fastText contender of `benchmarks.mean`; runs in an environment of its own.
 
 Trains once and prints a line of JSON: the seconds that training took, reading the text included,
-the accuracy on the held-out reviews, and the words read an epoch.
+and the accuracy on the held-out reviews.
 """
 
 import argparse

@@ -8,8 +8,9 @@ import os
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -17,7 +18,8 @@ import numpy.typing as npt
 Numbers = npt.NDArray[np.int64]
 
 
-class Data(NamedTuple):
+@dataclass(frozen=True)
+class Data:
     """The labelled reviews, and how everyone is to learn from them.
 
     Attributes:
@@ -40,7 +42,7 @@ class Data(NamedTuple):
     batch: int
     window: int
 
-    def __getitem__(self, review: Any) -> Any:
+    def __getitem__(self, review: int) -> npt.NDArray[np.int32]:
         return self.ids[self.offsets[review] : self.offsets[review + 1]]
 
     @property
@@ -51,14 +53,15 @@ class Data(NamedTuple):
 
 def save(data: Data, path: Path) -> None:
     """Write what `load` reads."""
-    np.savez(path, **data._asdict())
+    np.savez(path, **vars(data))
 
 
 def load(path: Path) -> Data:
     """Read a file that the benchmark wrote."""
     with np.load(path, allow_pickle=False) as file:
-        fields: dict[str, Any] = {name: file[name] for name in Data._fields}
-    return Data(**{name: f if f.ndim else int(f) for name, f in fields.items()})
+        arrays = {field.name: file[field.name] for field in fields(Data)}
+    values: dict[str, Any] = {name: a if a.ndim else int(a) for name, a in arrays.items()}
+    return Data(**values)
 
 
 class Contender(Protocol):

@@ -2,6 +2,7 @@
 
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -42,7 +43,7 @@ def reviews() -> Reviews:
 @pytest.fixture
 def data(reviews: Reviews) -> turns.Data:
     small = lstm.data_of(reviews, SETTINGS, hidden=3, held_out=0.4)
-    return small._replace(batch=4, window=5, embedding_dim=2)
+    return replace(small, batch=4, window=5, embedding_dim=2)
 
 
 def test_the_contenders_get_every_training_review_once_and_no_test_review(
@@ -59,7 +60,7 @@ def test_the_contenders_get_every_training_review_once_and_no_test_review(
 
     turns.save(data, tmp_path / "data.npz")
     again = turns.load(tmp_path / "data.npz")
-    for name, field in data._asdict().items():
+    for name, field in vars(data).items():
         assert np.array_equal(getattr(again, name), field)
 
 
@@ -74,7 +75,7 @@ def test_an_order_holds_each_review_once_an_epoch() -> None:
 def test_a_contender_counts_the_words_within_the_window_and_learns_again(
     data: turns.Data, name: str
 ) -> None:
-    data = data._replace(batch=len(data.train))  # a step is an epoch
+    data = replace(data, batch=len(data.train))  # a step is an epoch
     contender: turns.Contender = (
         Ours(data, ROOT / "params.yaml", 1) if name == "ours" else Recipe(data, 1)
     )
@@ -103,7 +104,7 @@ class Improving:
 
 
 def test_a_race_ends_when_the_target_is_reached_or_the_epochs_are_over(data: turns.Data) -> None:
-    data = data._replace(train=np.arange(80), batch=4)  # 20 batches an epoch
+    data = replace(data, train=np.arange(80), batch=4)  # 20 batches an epoch
     contender = Improving()
     play = turns.Turns(contender, data)
     curve = play.race(target=0.12, limit=1e9, checks=4, epochs=6)["curve"]
@@ -209,6 +210,7 @@ def test_what_is_watched_counts_with_its_children() -> None:
 
 
 def test_a_contender_that_fails_says_why() -> None:
+    say = "print('no room', file=sys.stderr)"
     with pytest.raises(common.MissingError, match="ended with 3: no room"):
         common.watched(
             [sys.executable, "-c", "import sys; print('no room', file=sys.stderr); sys.exit(3)"]

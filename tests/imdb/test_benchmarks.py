@@ -3,6 +3,7 @@
 import json
 import sys
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -142,7 +143,7 @@ def test_the_fewest_epochs_that_arrive_in_the_least_time_count() -> None:
     def training(seconds: float, gain: float) -> mean.Train:
         return lambda epochs: mean.Trained(seconds * epochs, gain * epochs)
 
-    slow, fast, never = training(5, 0.5), training(1, 0.3), training(0.1, 0.01)
+    slow, fast, never = training(5, 0.5), training(1, 0.31), training(0.1, 0.01)
     assert mean.arrival(slow, 0.9, 3) == (2, (10, 1.0))
     assert mean.fastest({"slow": slow, "fast": fast, "never": never}, 0.9, 3) == ("fast", 3)
     assert mean.fastest({"never": never}, 0.9, 3) is None
@@ -195,7 +196,12 @@ def test_its_parameters_are_parameters(tmp_path: Path) -> None:
 
 def test_turns_are_taken_and_warm_ups_do_not_count() -> None:
     taken: list[str] = []
-    contenders = {name: lambda name=name: taken.append(name) or len(taken) for name in "ab"}
+
+    def turn(name: str) -> int:
+        taken.append(name)
+        return len(taken)
+
+    contenders = {name: partial(turn, name) for name in "ab"}
     assert common.take_turns(contenders, 2, warm_ups=1) == {"a": [3, 5], "b": [4, 6]}
     assert taken == list("ababab")
     assert common.ratio([2, 30, 4, 5], [1, 10, 1]) == 3
@@ -210,11 +216,9 @@ def test_what_is_watched_counts_with_its_children() -> None:
 
 
 def test_a_contender_that_fails_says_why() -> None:
-    say = "print('no room', file=sys.stderr)"
+    code = "import sys; print('no room', file=sys.stderr); sys.exit(3)"
     with pytest.raises(common.MissingError, match="ended with 3: no room"):
-        common.watched(
-            [sys.executable, "-c", "import sys; print('no room', file=sys.stderr); sys.exit(3)"]
-        )
+        common.watched([sys.executable, "-c", code])
     worker = common.Worker([sys.executable, "-c", "raise SystemExit('no room')"])
     with common.ended([worker]):
         worker.tell(seconds=1)

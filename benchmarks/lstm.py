@@ -206,10 +206,10 @@ def race_rows(races: dict[str, list[Turn]], target: float) -> list[list[str]]:
 def main() -> None:
     """Measure, print and write the tables."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=3.0, help="of a turn")
     parser.add_argument("--target", type=float, default=0.85, help="accuracy of the race")
-    parser.add_argument("--limit", type=float, default=75.0, help="seconds of the race")
+    parser.add_argument("--limit", type=float, default=60.0, help="seconds of the race")
     parser.add_argument("--quick", action="store_true", help="only see whether all runs")
     parser.add_argument("--params", type=Path, default=Path("params.yaml"))
     parser.add_argument("--reviews", type=Path, default=VOCABULARY)

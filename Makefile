@@ -60,5 +60,10 @@ faults: $(READY) ## kill, starve and feed rubbish to the pipeline, for half an h
 	$(BIN)/python -m tests.faults --kills $(or $(KILLS),50)
 
 .PHONY: bench
-bench: $(READY) ## time the networks against other libraries
+bench: $(READY) ## time networks and data stages against other libraries; benchmarks/*.md
 	$(BIN)/python -m benchmarks.mlp
+	@test -e data/imdb/vocabulary || { echo "error: no reviews in data/imdb; run make repro first"; exit 1; }
+	$(BIN)/python -m benchmarks.tokens
+	$(BIN)/python -m benchmarks.mean
+	$(BIN)/python -m benchmarks.lstm
+	$(BIN)/python -m benchmarks.growth

@@ -10,28 +10,28 @@ Writes benchmarks/mlp.md and prints it.
 """
 
 import argparse
-import platform
 import statistics
-import time
 import warnings
 from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import sklearn
 import torch
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.neural_network import MLPClassifier
 from threadpoolctl import threadpool_limits
 
 from benchmarks import scalar
+from benchmarks.common import machine, ratio, seconds_of, table, take_turns, write
 from stages.mlp_numpy import model
 from stages.mlp_torch import by_hand, module, sequential
 from stages.points.generate import generate
 
 LEARNING_RATE, MOMENTUM = 0.02, 0.9
 OURS, SKLEARN, SCALAR = "by hand, NumPy", "scikit-learn MLPClassifier", "scalar autograd"
+SCALAR_ROUNDS = 3  # it is slow, and its ratio is not in doubt
 
 
 class Size(NamedTuple):
@@ -161,40 +161,41 @@ CONTENDERS: dict[str, Callable[[Problem, Size], None]] = {
 
 
 def measure(size: Size, rounds: int) -> dict[str, list[float]]:
-    """Seconds an epoch of each contender, a number for each round."""
+    """Seconds an epoch of each contender, a number for each round; the slow one has fewer."""
     problem = make(size)
+    quick = {name: train for name, train in CONTENDERS.items() if name != SCALAR}
     times: dict[str, list[float]] = {name: [] for name in CONTENDERS}
-    for round_number in range(-1, rounds):  # the first warms up, and does not count
-        for name, train in CONTENDERS.items():
-            if name == SCALAR and round_number >= 3:
-                continue  # slow, and its ratio is not in doubt
-            start = time.perf_counter()
-            train(problem, size)
-            seconds = time.perf_counter() - start
-            if round_number >= 0:
-                scale = size.points / size.scalar_points if name == SCALAR else 1 / size.epochs
-                times[name].append(seconds * scale)
+    # The first round warms up; the slow one takes part in it and in the first ones that count.
+    for contenders, turns, warm_ups in (
+        (CONTENDERS, min(rounds, SCALAR_ROUNDS), 1),
+        (quick, max(0, rounds - SCALAR_ROUNDS), 0),
+    ):
+        taken = take_turns(
+            {
+                name: partial(seconds_of, partial(train, problem, size))
+                for name, train in contenders.items()
+            },
+            turns,
+            warm_ups,
+        )
+        for name, seconds in taken.items():
+            scale = size.points / size.scalar_points if name == SCALAR else 1 / size.epochs
+            times[name] += [second * scale for second in seconds]
     return times
 
 
 def report(size: Size, times: dict[str, list[float]]) -> list[str]:
     """A table in Markdown."""
-    lines = [
+    rows = []
+    for name, seconds in times.items():
+        note = f" (scaled up from {size.scalar_points} points)" if name == SCALAR else ""
+        median, against = 1000 * statistics.median(seconds), ratio(seconds, times[OURS])
+        rows.append([f"{name}{note}", f"{median:,.1f} ms", f"{against:,.2f} ×"])
+    return [
         f"### {size.points:,} points, {size.hidden} hidden units, batches of {size.batch}",
         "",
-        "| network | an epoch | against by hand, NumPy |",
-        "|---|---:|---:|",
+        *table(["network", "an epoch", "against by hand, NumPy"], rows),
     ]
-    for name, seconds in times.items():
-        # Within a round, so that what slows the machine for a while slows both.
-        ratio = statistics.median(
-            theirs / mine for theirs, mine in zip(seconds, times[OURS], strict=False)
-        )
-        note = f" (scaled up from {size.scalar_points} points)" if name == SCALAR else ""
-        lines.append(
-            f"| {name}{note} | {1000 * statistics.median(seconds):,.1f} ms | {ratio:,.2f} × |"
-        )
-    return [*lines, ""]
 
 
 def main() -> None:
@@ -209,17 +210,15 @@ def main() -> None:
         "# The perceptron, timed",
         "",
         f"One hidden layer, tanh, SGD with momentum, float64, one thread; the median of"
-        f" {arguments.rounds} rounds in which the contenders take turns. {platform.machine()},"
-        f" Python {platform.python_version()}, NumPy {np.__version__}, scikit-learn"
-        f" {sklearn.__version__}, PyTorch {torch.__version__}. Made by `python -m benchmarks.mlp`.",
+        f" {arguments.rounds} rounds in which the contenders take turns. Made by"
+        " `python -m benchmarks.mlp`.",
+        machine("numpy", "scikit-learn", "torch"),
         "",
     ]
     with threadpool_limits(1):
         for size in SIZES:
             lines += report(size, measure(size, arguments.rounds))
-    text = "\n".join(lines)
-    print(text)
-    arguments.out.write_text(text, encoding="utf-8")
+    write(arguments.out, lines)
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ from stages.imdb.fit import validate
 from stages.imdb.models import PAD, LSTMClassifier
 from stages.imdb.params import Imdb
 from stages.imdb.reviews import Reviews
-from stages.imdb.train import bind
+from stages.imdb.train import phases
 from stages.imdb.training import Gradient, Objective, Step, begin, train
 
 EPOCHS = 4  # of our learning rate's schedule, on the labelled reviews alone
@@ -48,7 +48,7 @@ class Ours:
         while True:
             deterministic(self.seed)
             self.network = LSTMClassifier(data.vocabulary, data.embedding_dim, data.hidden)
-            settings, objective = bind(self.network, self.settings)
+            settings, objective = phases(self.network, self.settings)[0]
 
             def counted(
                 objective: Objective, ids: Tensor, lengths: Tensor, to: Tensor

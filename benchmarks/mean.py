@@ -53,7 +53,7 @@ from stages.imdb.fit import validate
 from stages.imdb.models import MeanClassifier
 from stages.imdb.params import Imdb
 from stages.imdb.reviews import Indices, Reviews, load, split_by_film
-from stages.imdb.train import bind
+from stages.imdb.train import phases
 from stages.imdb.training import begin, train
 
 HELD_OUT = 0.2  # of the films
@@ -82,7 +82,7 @@ def ours(
     network = MeanClassifier(
         len(reviews.words), settings.embedding_dim, mean.buckets if mean.ngrams == 2 else 0
     )
-    own, objective = bind(network, settings.model_copy(update={"mean": mean}))
+    [(own, objective)] = phases(network, settings.model_copy(update={"mean": mean}))
     targets = torch.tensor(reviews.labels, dtype=torch.float32)
     for _ in train(begin(network, 1), objective, reviews, places, targets, own):
         pass

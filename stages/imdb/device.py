@@ -29,7 +29,8 @@ def fast_dtype() -> torch.dtype:
 def deterministic(seed: int) -> None:
     """Seed PyTorch and keep it to algorithms that give the same bits again."""
     torch.manual_seed(seed)
-    torch.use_deterministic_algorithms(True)
+    # As `use_deterministic_algorithms` does, which also imports 70 MiB of a compiler.
+    torch.set_deterministic_debug_mode("error")
     # Filling fresh memory with NaN is for finding bugs; it costs a tenth of the time.
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
 

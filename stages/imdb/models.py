@@ -68,7 +68,7 @@ class LSTMClassifier(nn.Module):
     ) -> None:
         super().__init__()
         self.vocabulary = vocabulary
-        self.embedding = nn.Embedding(vocabulary, embedding_dim, padding_idx=PAD)
+        self.embedding = nn.Embedding(vocabulary, embedding_dim, padding_idx=PAD, sparse=True)
         start(self.embedding)
         self.lstm = nn.LSTM(embedding_dim, hidden, batch_first=True)
         self.dropout = nn.Dropout(dropout)

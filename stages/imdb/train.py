@@ -31,7 +31,7 @@ from stages.imdb.fit import Lesson, fit
 from stages.imdb.models import MeanClassifier, Network
 from stages.imdb.params import LSTM, Imdb, Training
 from stages.imdb.predictions import read
-from stages.imdb.reviews import Reviews, split_by_film
+from stages.imdb.reviews import Indices, Reviews, split_by_film
 from stages.imdb.reviews import load as load_reviews
 from stages.imdb.saved import (
     Description,
@@ -46,11 +46,22 @@ from stages.imdb.training import Objective, adversarial, begin, plain
 
 @dataclass(frozen=True)
 class Task:
-    """What every process is told: the model's name, its parameters, and where things are."""
+    """What every process is told.
+
+    Attributes:
+        model: its name.
+        settings: the parameters.
+        reviews: a folder of tokenized ones.
+        train, held_out: int64, the numbers of the labelled ones to train on and to validate on.
+        pretrained, teacher, live, folder, checkpoints: files and folders, as on the command line.
+        identity: of the checkpoints.
+    """
 
     model: ModelName
     settings: Imdb
     reviews: Path
+    train: Indices
+    held_out: Indices
     pretrained: Path | None
     teacher: Path | None
     live: Path
@@ -122,7 +133,7 @@ def lesson_of(task: Task, settings: Training, reviews: Reviews, seed: int) -> Le
 
     To learn another model's probabilities is called distillation (Hinton, Vinyals & Dean 2015).
     """
-    places, held_out = split_by_film(reviews.index, task.settings.validation)
+    places = task.train
     targets = torch.tensor(reviews.labels, dtype=torch.float32)
     if task.teacher is not None:
         unlabelled = reviews.where("unlabelled")
@@ -136,7 +147,7 @@ def lesson_of(task: Task, settings: Training, reviews: Reviews, seed: int) -> Le
         count = round(settings.unlabelled * len(unlabelled))
         chosen = np.random.default_rng([seed, 2]).choice(unlabelled, count, replace=False)
         places = np.concatenate([places, np.sort(chosen)])
-    return Lesson(reviews, places, held_out, targets)
+    return Lesson(reviews, places, task.held_out, targets)
 
 
 def phases(network: Network, settings: Imdb) -> list[tuple[Training, Objective]]:
@@ -246,6 +257,7 @@ def main() -> None:
             args.model,
             settings,
             args.reviews,
+            *split_by_film(reviews.index, settings.validation),
             args.pretrained,
             args.teacher,
             args.live,

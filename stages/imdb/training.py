@@ -147,7 +147,7 @@ def adversarial(
     loss.backward()
     uphill = embeddings.grad
     assert uphill is not None  # noqa: S101  retain_grad keeps it
-    nn.utils.clip_grad_norm_(network.parameters(), CLIP)
+    clip(network)
     yield Gradient(logits, loss.item())
 
     if perturbation == 0:
@@ -156,8 +156,27 @@ def adversarial(
     logits = network.rate(network.embedding(ids) + move, lengths)
     loss = F.binary_cross_entropy_with_logits(logits, labels)
     loss.backward()
-    nn.utils.clip_grad_norm_(network.parameters(), CLIP)
+    clip(network)
     yield Gradient(logits, loss.item())
+
+
+def clip(network: nn.Module) -> None:
+    """Shorten the gradient, all of it as one vector, to CLIP if it is longer.
+
+    PyTorch's own function does not take the sparse ones.
+    """
+    gradients = []
+    for parameter in network.parameters():
+        if parameter.grad is None:
+            continue
+        if parameter.grad.is_sparse:
+            parameter.grad = parameter.grad.coalesce()  # a row a word, wherever it stands
+            gradients.append(parameter.grad.values())
+        else:
+            gradients.append(parameter.grad)
+    length = torch.stack([gradient.norm() for gradient in gradients]).norm()
+    for gradient in gradients:
+        gradient.mul_((CLIP / (length + 1e-6)).clamp(max=1.0))
 
 
 def norm(embeddings: Tensor) -> Tensor:
@@ -187,9 +206,12 @@ def begin(network: Network, seed: int) -> Run[Network]:
 
 
 def optimizers_of(network: nn.Module) -> list[torch.optim.Optimizer]:
-    """Adam (Kingma & Ba 2015); for a matrix with sparse gradients, its rows in the batch only."""
-    bags = [m for m in network.modules() if isinstance(m, nn.EmbeddingBag)]
-    sparse = [bag.weight for bag in bags]
+    """Adam (Kingma & Ba 2015); of an embedding matrix only the rows of the batch's words.
+
+    All 30,000 rows, most of them not in the batch, would take a fifth of an LSTM's training.
+    """
+    embeddings = [m for m in network.modules() if isinstance(m, nn.EmbeddingBag | nn.Embedding)]
+    sparse = [embedding.weight for embedding in embeddings]
     dense = [p for p in network.parameters() if all(p is not weight for weight in sparse)]
     optimizers: list[torch.optim.Optimizer] = [torch.optim.Adam(dense, betas=BETAS, fused=True)]
     if sparse:

@@ -25,7 +25,7 @@ from stages.imdb.pretraining import LanguageModel, SampledSoftmax
 from stages.imdb.rating import rate
 from stages.imdb.reviews import Reviews
 from stages.imdb.train import Task, lesson_of, phases
-from stages.imdb.training import adversarial, begin, cut, drop_words, plain, schedule, train
+from stages.imdb.training import adversarial, begin, clip, cut, drop_words, plain, schedule, train
 from tests.conftest import ROOT
 
 VOCABULARY = 50
@@ -112,7 +112,7 @@ def test_the_adversarial_objective_begins_with_the_plain_gradient_and_then_looks
     def gradient() -> Tensor:
         weight = network.embedding.weight.grad
         assert weight is not None
-        return weight.clone()
+        return weight.to_dense()
 
     (clean,) = plain(network, *batch)
     expected = gradient()
@@ -127,6 +127,22 @@ def test_the_adversarial_objective_begins_with_the_plain_gradient_and_then_looks
     assert next(steps).loss > clean.loss
     assert not torch.allclose(gradient(), expected)
     assert not gradient()[PAD].any()
+
+
+@pytest.mark.parametrize("factor", [0.01, 1_000.0])
+def test_a_gradient_is_shortened_as_a_whole_and_only_if_it_is_long(factor: float) -> None:
+    network = LSTMClassifier(VOCABULARY, 6, hidden=5)
+    (network(*pad([array([1, 2, 2, 3]), array([2, 5])])).sum() * factor).backward()
+
+    def gradients() -> Tensor:
+        parameters = network.parameters()
+        return torch.cat([p.grad.to_dense().flatten() for p in parameters if p.grad is not None])
+
+    before = gradients()
+    clip(network)
+    length = before.norm().item()
+    torch.testing.assert_close(gradients(), before * min(1.0, 1.0 / length))
+    assert (length > 1) == (factor > 1)
 
 
 def test_the_sampled_softmax_has_the_gradients_of_the_cross_entropy(
@@ -259,9 +275,12 @@ def lesson(tmp_path: Path, share: float, ratings: list[float]) -> Lesson:
     write(Predictions("linear", "made up", 1, [0], probabilities), teacher)
     whole = params.load(ROOT / "params.yaml", "imdb", Imdb)
     own = whole.lstm.model_copy(update={"unlabelled": share})
-    settings = whole.model_copy(update={"lstm": own, "validation": 0.0})
+    settings = whole.model_copy(update={"lstm": own})
     nowhere = tmp_path / "nowhere"
-    task = Task("lstm", settings, nowhere, None, teacher, nowhere, nowhere, nowhere, "")
+    train, held_out = reviews.where("train"), np.arange(0)
+    task = Task(
+        "lstm", settings, nowhere, train, held_out, None, teacher, nowhere, nowhere, nowhere, ""
+    )
     return lesson_of(task, own, reviews, seed=1)
 
 

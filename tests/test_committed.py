@@ -2,11 +2,13 @@
 
 import json
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 from stages.readme import committed, insert
 from tests.conftest import ROOT
@@ -40,6 +42,23 @@ def test_the_lock_is_in_step_with_code_parameters_metrics_and_plots() -> None:
 
 def test_the_readmes_table_is_that_of_the_metrics() -> None:
     assert insert(README, committed(ROOT)) == README, "run: make readme"
+
+
+def test_the_longer_training_was_the_one_that_the_readme_names() -> None:
+    """All but the parameters in the README's command are those of params.yaml."""
+    command = re.search(r"dvc exp run --name longer(.*)", README.replace("\\\n", ""))
+    assert command
+    words = shlex.split(command[1])
+    changes = dict(word.split("=", 1) for word in words if word != "-S")
+    parameters = yaml.safe_load((ROOT / "params.yaml").read_text("utf-8"))
+    for name, value in changes.items():
+        *sections, key = name.split(".")
+        section = parameters
+        for each in sections:
+            section = section[each]
+        assert key in section
+        section[key] = yaml.safe_load(value)
+    assert yaml.safe_load((ROOT / "docs/longer/params.yaml").read_text("utf-8")) == parameters
 
 
 def links(text: str) -> set[str]:

@@ -67,3 +67,4 @@ bench: $(READY) ## time networks and data stages against other libraries; benchm
 	$(BIN)/python -m benchmarks.mean
 	$(BIN)/python -m benchmarks.lstm
 	$(BIN)/python -m benchmarks.growth
+	$(BIN)/python -m benchmarks.memory

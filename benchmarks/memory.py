@@ -15,18 +15,19 @@ the two. Writes benchmarks/memory.md and prints it.
 import argparse
 import math
 import os
-import platform
 import shlex
 import shutil
 import subprocess
 import sys
 import tempfile
 import time
-from contextlib import suppress
 from pathlib import Path
 
-import psutil
 import yaml
+
+from benchmarks.common import machine, table, tree_memory, write
+from stages.common.processes import processors
+from stages.common.progress import say
 
 PAUSE = 0.1  # seconds between two looks
 LIMIT = 2_048  # MiB
@@ -47,7 +48,7 @@ def peak(command: list[str], folder: Path, seconds: float) -> tuple[float, bool]
         if pid:
             process.returncode = os.waitstatus_to_exitcode(status)
             break
-        most = max(most, shares(process.pid))
+        most = max(most, tree_memory(process.pid))
         if not stopped and time.monotonic() > end:
             process.terminate()
             stopped = True
@@ -58,18 +59,6 @@ def peak(command: list[str], folder: Path, seconds: float) -> tuple[float, bool]
     return max(most, largest) / 2**20, stopped
 
 
-def shares(pid: int) -> int:
-    """The proportional shares of a process and all that descend from it, in bytes."""
-    total = 0
-    with suppress(psutil.Error):  # they come and go
-        parent = psutil.Process(pid)
-        for process in [parent, *parent.children(recursive=True)]:
-            with suppress(psutil.Error):
-                memory = process.memory_full_info()
-                total += getattr(memory, "pss", memory.uss)  # PSS is Linux's; elsewhere USS
-    return total
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--seconds", type=float, default=math.inf, help="for a stage, at most")
@@ -77,17 +66,7 @@ def main() -> None:
     arguments = parser.parse_args()
 
     locked = yaml.safe_load(Path("dvc.lock").read_text("utf-8"))["stages"]
-    lines = [
-        "# The memory of the stages",
-        "",
-        "The most that each stage takes, all of its processes together, on the data of the"
-        f" committed results. {psutil.cpu_count()} processors, as many of which as there are seeds"
-        f" train side by side; {platform.machine()}, Python {platform.python_version()}. Made by"
-        " `python -m benchmarks.memory`.",
-        "",
-        "| stage | peak |",
-        "|---|---:|",
-    ]
+    rows: list[list[str]] = []
     above = []
     for name, stage in locked.items():
         with tempfile.TemporaryDirectory() as folder:
@@ -96,13 +75,24 @@ def main() -> None:
             command = [sys.executable, *shlex.split(stage["cmd"])[1:]]
             most, stopped = peak(command, copy, arguments.seconds)
         note = f" (stopped after {arguments.seconds:.0f} s)" if stopped else ""
-        lines.append(f"| {name}{note} | {most:,.0f} MiB |")
-        print(lines[-1], file=sys.stderr, flush=True)
+        rows.append([f"{name}{note}", f"{most:,.0f} MiB"])
+        say(": ".join(rows[-1]))
         above += [name] if most > LIMIT else []
-    lines += ["", f"Above {LIMIT:,} MiB: {', '.join(above) or 'none'}.", ""]
-    text = "\n".join(lines)
-    print(text)
-    arguments.out.write_text(text, encoding="utf-8")
+    write(
+        arguments.out,
+        [
+            "# The memory of the stages",
+            "",
+            "The most that each stage takes, all of its processes together, on the data of the"
+            f" committed results. {processors()} processors, as many of which as there are seeds"
+            " train side by side. Made by `python -m benchmarks.memory`.",
+            machine(),
+            "",
+            *table(["stage", "peak"], rows),
+            f"Above {LIMIT:,} MiB: {', '.join(above) or 'none'}.",
+            "",
+        ],
+    )
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ many processors there are.
 """
 
 import argparse
+import os
 import shutil
 import time
 from collections.abc import Iterator
@@ -26,7 +27,7 @@ from stages.common.files import atomic
 from stages.common.processes import SPAWN, pool, processors
 from stages.common.progress import progress, say
 from stages.imdb.checkpoint import Checkpoint, identity_of
-from stages.imdb.device import deterministic, keep_memory
+from stages.imdb.device import deterministic
 from stages.imdb.fit import Lesson, fit
 from stages.imdb.models import MeanClassifier, Network
 from stages.imdb.params import LSTM, Imdb, Training
@@ -42,6 +43,13 @@ from stages.imdb.saved import (
     save_weights,
 )
 from stages.imdb.training import Objective, adversarial, begin, plain
+
+# Of the processes that train: memory anew for every batch, but from the system in large pages. That
+# is nearly as fast as keeping it, and takes a tenth less. And what `keep_memory` says of oneDNN.
+MEMORY = {
+    "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1:glibc.malloc.arena_max=1",
+    "ONEDNN_PRIMITIVE_CACHE_CAPACITY": "0",
+}
 
 
 @dataclass(frozen=True)
@@ -177,7 +185,6 @@ def _start_process(done: "Synchronized[int]", stop: Event) -> None:
     global _done, _stop
     _done, _stop = done, stop
     torch.set_num_threads(1)
-    keep_memory()
 
 
 def _count(reviews: int) -> None:
@@ -213,6 +220,7 @@ def train_all(task: Task, total: int) -> None:
     done, stop = SPAWN.Value("q", 0), SPAWN.Event()
     seeds = task.settings.seeds
     workers = min(len(seeds), processors())
+    os.environ |= MEMORY
     with pool(workers, _start_process, done, stop) as executor:
         futures = [executor.submit(train_seed, task, seed) for seed in seeds]
         try:

@@ -19,21 +19,34 @@ from tests.faults.site import litter, lock, log, start
 from tests.faults.starve import Stage, starved
 
 
-def under_checkpoint(fork: Clone, stage: str) -> subprocess.Popen[bytes]:
-    """Train again, from the beginning, until there is a checkpoint."""
+def under_checkpoint(
+    fork: Clone, stage: str
+) -> tuple[subprocess.Popen[bytes], psutil.Process, list[psutil.Process]]:
+    """Train again, from the beginning, until there is a checkpoint.
+
+    Returns:
+        DVC, the stage, and the processes that train.
+    """
     process = start(fork, "dvc", "repro", "--force", "--single-item", stage, CHECKPOINT_SECONDS="0")
     folder = fork.folder / "data/imdb/.checkpoints" / stage
     end = time.monotonic() + GUARD
+    victim: psutil.Process | None = None
+    workers: list[psutil.Process] = []
     while not list(folder.glob("*.safetensors")):
         assert process.poll() is None, log(fork).read_text("utf-8")
         assert time.monotonic() < end, "no checkpoint"
+        if victim is None:
+            _, victim = under_way(psutil.Process(process.pid))
+        else:
+            workers = victim.children(recursive=True)
         time.sleep(0.01)
-    return process
+    assert victim
+    return process, victim, workers or [victim]
 
 
 @contextmanager
 def held_still(workers: list[psutil.Process]) -> Iterator[None]:
-    """Stop processes until their stage has learned what befell it: else they may end before."""
+    """Stop those who train until the stage has learned what befell it: they might end before."""
     for worker in workers:
         worker.suspend()
     yield
@@ -57,12 +70,10 @@ def test_a_killed_training_goes_on_to_the_same_bits(
 ) -> None:
     fork = clone.fork(tmp_path / "fork")
     before = lock(fork)
-    process = under_checkpoint(fork, stage)
-    dvc = psutil.Process(process.pid)
-    _, victim = under_way(dvc)
-    assert victim
-    family = [dvc, *dvc.children(recursive=True)]
-    with held_still(victim.children(recursive=True)):
+    process, victim, workers = under_checkpoint(fork, stage)
+    with held_still(workers):
+        dvc = psutil.Process(process.pid)
+        family = [dvc, *dvc.children(recursive=True)]
         if whom == "all":
             os.killpg(process.pid, signal.SIGINT)
         else:

@@ -25,4 +25,9 @@ def experiments(clone: Clone, wishes: dict[str, str], together: bool, *targets: 
     codes = [process.wait() for process in running]
     if any(codes):
         return [log(clone).read_text("utf-8")]
-    return [clone.git("show", f"{name}:dvc.lock") for name in wishes]
+    return [clone.git("show", f"{_reference(clone, name)}:dvc.lock") for name in wishes]
+
+
+def _reference(clone: Clone, name: str) -> str:
+    """Where DVC keeps an experiment; Git does not know its short name."""
+    return clone.git("for-each-ref", "--format=%(refname)", f"refs/exps/*/*/{name}").strip()

@@ -3,6 +3,7 @@
 import hashlib
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -101,6 +102,9 @@ def start(clone: Clone, *args: str, **environment: str) -> subprocess.Popen[byte
     """
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     kept = {key: value for key, value in os.environ.items() if key != "IMDB_ARCHIVE"}
+    # A shell has what it starts in the background ignore Ctrl-C, and all that they start does too.
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     with log(clone).open("ab") as said:
         return subprocess.Popen(
             args,

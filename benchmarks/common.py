@@ -129,6 +129,12 @@ def watched(command: Sequence[object], cwd: Path = ROOT) -> Run:
     return Run(seconds, peak, output)
 
 
+def run_stage(module: str, *words: object, **options: object) -> Run:
+    """Run one of the pipeline's commands, watched."""
+    named = [part for name, value in options.items() for part in (f"--{name}", value)]
+    return watched([sys.executable, "-m", f"stages.imdb.{module}", *words, *named])
+
+
 def tree_memory(pid: int) -> int:
     """Bytes that a process and all that it started take, what they share counted once."""
     total = 0

@@ -35,7 +35,16 @@ import pyarrow.parquet as pq
 import torch
 import yaml
 
-from benchmarks.common import REVIEWS, Run, machine, table, use_processors, watched, write
+from benchmarks.common import (
+    REVIEWS,
+    Run,
+    machine,
+    run_stage,
+    table,
+    use_processors,
+    watched,
+    write,
+)
 from stages.common import params
 from stages.common.errors import run
 from stages.common.progress import say
@@ -71,43 +80,23 @@ def parameters(source: Path, path: Path) -> None:
 
 def measure(reviews: Path, folder: Path) -> dict[str, Run]:
     """Run each stage on a file of reviews; `folder` holds the parameters."""
-    python, settings = [sys.executable, "-m"], ["--params", folder / "params.yaml"]
-    tokens, vocabulary = folder / "tokens", folder / "vocabulary"
-    over = ["--reviews", vocabulary]
+    settings, tokens, vocabulary = (folder / n for n in ("params.yaml", "tokens", "vocabulary"))
+    written = {n: folder / n for n in ("live", "checkpoints", "out")}
     runs = {
-        "tokenize": watched(
-            [*python, "stages.imdb.tokenize", "--reviews", reviews, "--tokens", tokens]
+        "tokenize": run_stage("tokenize", reviews=reviews, tokens=tokens),
+        "vocabulary": run_stage(
+            "vocabulary",
+            params=settings,
+            tokens=tokens,
+            vocabulary=vocabulary,
+            metrics=folder / "metrics.json",
         ),
-        "vocabulary": watched(
-            [
-                *python,
-                "stages.imdb.vocabulary",
-                *settings,
-                "--tokens",
-                tokens,
-                "--vocabulary",
-                vocabulary,
-                "--metrics",
-                folder / "metrics.json",
-            ]
-        ),
-        "mean, an epoch": watched(
-            [
-                *python,
-                "stages.imdb.train",
-                "mean",
-                *settings,
-                *over,
-                "--live",
-                folder / "live",
-                "--checkpoints",
-                folder / "checkpoints",
-                "--out",
-                folder / "mean",
-            ]
+        "mean, an epoch": run_stage(
+            "train", "mean", params=settings, reviews=vocabulary, **written
         ),
     }
-    lstm = watched([*python, "benchmarks.growth", *settings, *over, "--lstm"])
+    over = ["--params", settings, "--reviews", vocabulary]
+    lstm = watched([sys.executable, "-m", "benchmarks.growth", *over, "--lstm"])
     runs["lstm, an epoch"] = Run(json.loads(lstm.output)["seconds"], lstm.memory, "")
     return runs
 

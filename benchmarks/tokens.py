@@ -19,7 +19,6 @@ Python. The ids are compared, review by review. Writes benchmarks/tokens.md.
 
 import argparse
 import statistics
-import sys
 import tempfile
 from collections.abc import Callable
 from functools import partial
@@ -35,6 +34,7 @@ from benchmarks.common import (
     machine,
     pinned,
     ratio,
+    run_stage,
     table,
     take_turns,
     use_processors,
@@ -54,23 +54,9 @@ OURS = "ours: tokenize, vocabulary"
 
 def ours(reviews: Path, folder: Path, parameters: Path) -> Run:
     """The pipeline's two stages, one after the other."""
-    python = [sys.executable, "-m"]
-    tokens, vocabulary = folder / "tokens", folder / "ours"
-    first = watched([*python, "stages.imdb.tokenize", "--reviews", reviews, "--tokens", tokens])
-    second = watched(
-        [
-            *python,
-            "stages.imdb.vocabulary",
-            "--params",
-            parameters,
-            "--tokens",
-            tokens,
-            "--vocabulary",
-            vocabulary,
-            "--metrics",
-            folder / "metrics.json",
-        ]
-    )
+    tokens, chosen = folder / "tokens", {"params": parameters, "vocabulary": folder / "ours"}
+    first = run_stage("tokenize", reviews=reviews, tokens=tokens)
+    second = run_stage("vocabulary", tokens=tokens, metrics=folder / "metrics.json", **chosen)
     return Run(first.seconds + second.seconds, max(first.memory, second.memory), "")
 
 

@@ -24,7 +24,7 @@ from stages.common.files import atomic
 from stages.common.progress import say
 from stages.imdb.device import has_bfloat16
 
-SECONDS = float(os.environ.get("CHECKPOINT_SECONDS", "60"))  # between two checkpoints, at least
+SECONDS = float(os.environ.get("CHECKPOINT_SECONDS", "10"))  # between two checkpoints, at least
 
 NetworkT = TypeVar("NetworkT", bound=nn.Module)
 
@@ -82,10 +82,12 @@ class Checkpoint:
         self.path, self.identity = path, identity
         self.saved = time.monotonic()
 
-    def save_if_due(self, run: Run[NetworkT]) -> None:
-        """Save, unless that was less than SECONDS ago."""
-        if time.monotonic() - self.saved >= SECONDS:
+    def save_if_due(self, run: Run[NetworkT]) -> bool:
+        """Save, unless that was less than SECONDS ago; whether it was done."""
+        due = time.monotonic() - self.saved >= SECONDS
+        if due:
             self.save(run)
+        return due
 
     def save(self, run: Run[NetworkT]) -> None:
         """Write the file, whole or not at all."""
@@ -99,8 +101,11 @@ class Checkpoint:
             safetensors.torch.save_file(_tensors(run), temporary, {"about": json.dumps(about)})
         self.saved = time.monotonic()
 
-    def resume(self, run: Run[NetworkT]) -> None:
-        """Bring a new run to where the file's stood, if there is one that belongs to it."""
+    def resume(self, run: Run[NetworkT], quiet: bool = False) -> None:
+        """Bring a new run to where the file's stood, if there is one that belongs to it.
+
+        That is told, unless `quiet`.
+        """
         try:
             with safetensors.safe_open(self.path, framework="pt") as file:
                 about = json.loads(file.metadata()["about"])
@@ -113,7 +118,7 @@ class Checkpoint:
             return say(f"{self.path}: of other code, parameters or data, so not used")
         run.step, run.sums, run.curves = about["step"], about["sums"], about["curves"]
         _restore(run, tensors)
-        return say(f"{self.path}: resumed after step {run.step:,}")
+        return None if quiet else say(f"{self.path}: resumed after step {run.step:,}")
 
 
 def _tensors(run: Run[NetworkT]) -> dict[str, Tensor]:

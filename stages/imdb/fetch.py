@@ -15,6 +15,7 @@ CHUNK = 1 << 18  # bytes
 LARGEST = 1 << 30  # bytes; the official archive has 84 million
 TIMEOUT = (10, 30)  # seconds to connect, and between two chunks
 PAUSES = (1, 2, 4, 8)  # seconds before each further attempt
+WORDS = 200  # characters at most that are told of a problem: it may quote what the server sent
 
 
 class UnreachableError(StageError):
@@ -141,4 +142,4 @@ def _reason(error: Exception) -> str:
         return f"the server sent nothing for {TIMEOUT[1]} s"
     cause = getattr(error.args[0] if error.args else error, "reason", error)
     text = str(cause.args[0] if isinstance(cause, urllib3.exceptions.ProtocolError) else cause)
-    return text.split("): ")[-1]
+    return text.split("): ")[-1][:WORDS]

@@ -1,4 +1,4 @@
-"""Train a network, draw its curves live, keep its checkpoint, and rate its held-out reviews."""
+"""Train a network, draw its curves live, and rate its held-out reviews."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn import functional as F  # noqa: N812  its name in every PyTorch text
 
 from stages.common.progress import say
-from stages.imdb.checkpoint import Checkpoint, Run
+from stages.imdb.checkpoint import Run
 from stages.imdb.models import Network
 from stages.imdb.params import Training
 from stages.imdb.rating import rate
@@ -42,26 +42,22 @@ def fit(
     objective: Objective,
     lesson: Lesson,
     settings: Training,
-    checkpoint: Checkpoint,
     live: Path,
     seen: int = 0,
 ) -> Iterator[int]:
-    """Train a run's network in place, from its checkpoint if there is one.
+    """Train a run's network in place, from the step it is at.
 
     Args:
         name: of the training, for its messages.
-        run: at its beginning; its curves are gone on with.
+        run: its state; between two steps it may be saved. Its curves are gone on with.
         objective, settings: see `training.train`.
         lesson: what to learn.
-        checkpoint: where the run is kept.
         live: folder for the curves.
         seen: reviews that the network had learned from before.
 
     Yields:
-        How many more reviews have been learned from; first, about, those before the checkpoint.
+        How many more reviews have been learned from.
     """
-    checkpoint.resume(run)
-    yield run.step * settings.batch
     with Live(str(live), save_dvc_exp=False, dvcyaml=None) as curves:
         for point in run.curves:
             _draw(curves, point)
@@ -69,9 +65,7 @@ def fit(
             if step.report:
                 run.curves.append(_measure(name, run.network, step.report, lesson, seen))
                 _draw(curves, run.curves[-1])
-            checkpoint.save_if_due(run)
             yield step.reviews
-    checkpoint.save(run)  # a finished seed waits here for the others
 
 
 def validate(network: Network, reviews: Reviews, places: Indices) -> tuple[float, float]:

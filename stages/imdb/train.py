@@ -1,16 +1,16 @@
 """Stage: train one of the two networks, from every seed.
 
-Each seed is trained by a process of its own, on one thread: two seeds side by side on two
-processors are done sooner than one after the other on both, and the weights do not depend on how
-many processors there are.
+Each processor trains a seed, on one thread: two seeds side by side on two processors are done
+sooner than one after the other on both, and the weights do not depend on how many processors there
+are. The seeds take turns, from one checkpoint to the next, so that all end at about the same time
+and no processor is idle while the last is trained.
 """
 
 import argparse
 import os
 import shutil
-import time
 from collections.abc import Iterator
-from concurrent.futures import Future
+from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from functools import partial
@@ -27,7 +27,7 @@ from stages.common.files import atomic
 from stages.common.processes import SPAWN, pool, processors
 from stages.common.progress import progress, say
 from stages.imdb.checkpoint import Checkpoint, identity_of
-from stages.imdb.device import deterministic
+from stages.imdb.device import LARGE_PAGES, deterministic
 from stages.imdb.fit import Lesson, fit
 from stages.imdb.models import MeanClassifier, Network
 from stages.imdb.params import LSTM, Imdb, Training
@@ -43,13 +43,6 @@ from stages.imdb.saved import (
     save_weights,
 )
 from stages.imdb.training import Objective, adversarial, begin, plain
-
-# Of the processes that train: memory anew for every batch, but from the system in large pages. That
-# is nearly as fast as keeping it, and takes a tenth less. And what `keep_memory` says of oneDNN.
-MEMORY = {
-    "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1:glibc.malloc.arena_max=1",
-    "ONEDNN_PRIMITIVE_CACHE_CAPACITY": "0",
-}
 
 
 @dataclass(frozen=True)
@@ -93,8 +86,17 @@ def description_of(model: ModelName, settings: Imdb, reviews: Reviews) -> Descri
     return Description(model=model, data=reviews.data, seeds=settings.seeds, sizes=sizes)
 
 
-def train_seed(task: Task, seed: int) -> None:
-    """Train from one seed and write the weights."""
+def train_seed(task: Task, seed: int, turn: int) -> bool:
+    """Train from one seed until a checkpoint is due; at the end of the training write the weights.
+
+    Args:
+        task: what to do.
+        seed: of everything random.
+        turn: 0 if this is the seed's first since the stage began.
+
+    Returns:
+        Whether that was the end.
+    """
     reviews = load_reviews(task.reviews)
     deterministic(seed)
     network = build(description_of(task.model, task.settings, reviews))
@@ -106,20 +108,21 @@ def train_seed(task: Task, seed: int) -> None:
         lesson = lesson_of(task, settings, reviews, seed)
         phase = begin(network, seed)
         phase.curves = curves
-        for done in fit(
-            f"{task.model}, seed {seed}",
-            phase,
-            objective,
-            lesson,
-            settings,
-            Checkpoint(task.checkpoints / f"seed-{seed}-{number}.safetensors", task.identity),
-            task.live / f"seed-{seed}",
-            seen,
-        ):
-            _count(done)
+        path = task.checkpoints / f"seed-{seed}-{number}.safetensors"
+        checkpoint = Checkpoint(path, task.identity)
+        checkpoint.resume(phase, quiet=turn > 0)
+        if turn == 0:
+            _count(phase.step * settings.batch)  # about, but for the time left that is enough
+        name, live = f"{task.model}, seed {seed}", task.live / f"seed-{seed}"
+        for reviews_done in fit(name, phase, objective, lesson, settings, live, seen):
+            _count(reviews_done)
+            if checkpoint.save_if_due(phase):
+                return False
+        checkpoint.save(phase)
         curves = phase.curves
         seen += settings.epochs * len(lesson.places)
     save_weights(network, task.folder, seed)
+    return True
 
 
 def load_pretrained(network: Network, path: Path) -> None:
@@ -158,23 +161,22 @@ def lesson_of(task: Task, settings: Training, reviews: Reviews, seed: int) -> Le
     return Lesson(reviews, places, task.held_out, targets)
 
 
+def trainings(own: Training) -> list[Training]:
+    """One after another they make up a network's: an LSTM may be refined, on the labels alone."""
+    if not isinstance(own, LSTM) or own.refine.epochs == 0:
+        return [own]
+    changes = own.refine.model_dump(include={"epochs", "learning_rate"}) | {"unlabelled": 0.0}
+    return [own, own.model_copy(update=changes)]
+
+
 def phases(network: Network, settings: Imdb) -> list[tuple[Training, Objective]]:
-    """One training after another, by their parameters and objectives, that make up a network's."""
+    """The trainings of a network, each with its objective."""
     if isinstance(network, MeanClassifier):
-        return [(settings.mean, partial(plain, network))]
-    own = settings.lstm
-    network.dropout.p = own.dropout  # no part of the trained network: not in `sizes`
-    first: tuple[Training, Objective] = own, partial(adversarial, network, 0.0)
-    if not own.refine.epochs:
-        return [first]
-    return [first, (refinement(own), partial(adversarial, network, own.refine.perturbation))]
-
-
-def refinement(settings: LSTM) -> Training:
-    """The parameters of the LSTM's second training, on the labelled reviews alone."""
-    own = settings.refine
-    changes = {"epochs": own.epochs, "learning_rate": own.learning_rate, "unlabelled": 0.0}
-    return settings.model_copy(update=changes)
+        return [(own, partial(plain, network)) for own in trainings(settings.mean)]
+    lstm = settings.lstm
+    network.dropout.p = lstm.dropout  # no part of the trained network: not in `sizes`
+    objectives = [partial(adversarial, network, p) for p in (0.0, lstm.refine.perturbation)]
+    return list(zip(trainings(lstm), objectives, strict=False))
 
 
 _done: "Synchronized[int]"  # reviews that all processes together have learned from
@@ -195,13 +197,17 @@ def _count(reviews: int) -> None:
         _done.value += reviews
 
 
-def _watch(done: "Synchronized[int]", futures: list[Future[None]]) -> Iterator[int]:
-    """Yield how many more reviews are done, until every process has ended or one has failed."""
+def take_turns(
+    executor: ProcessPoolExecutor, task: Task, done: "Synchronized[int]"
+) -> Iterator[int]:
+    """Train all seeds; yield now and then how many more reviews are done."""
+    turns = {executor.submit(train_seed, task, seed, 0): (seed, 0) for seed in task.settings.seeds}
     seen = 0
-    while not all(future.done() for future in futures):
-        if any(future.done() and future.exception() for future in futures):
-            return
-        time.sleep(0.2)
+    while turns:
+        for future in wait(turns, 0.2, FIRST_COMPLETED).done:
+            seed, turn = turns.pop(future)
+            if not future.result():
+                turns[executor.submit(train_seed, task, seed, turn + 1)] = seed, turn + 1
         now = done.value
         yield now - seen
         seen = now
@@ -218,17 +224,13 @@ def train_all(task: Task, total: int) -> None:
         StageError: when the training of a seed diverges, or a process is killed.
     """
     done, stop = SPAWN.Value("q", 0), SPAWN.Event()
-    seeds = task.settings.seeds
-    workers = min(len(seeds), processors())
-    os.environ |= MEMORY
+    workers = min(len(task.settings.seeds), processors())
+    os.environ |= LARGE_PAGES
     with pool(workers, _start_process, done, stop) as executor:
-        futures = [executor.submit(train_seed, task, seed) for seed in seeds]
         try:
-            for _ in progress(_watch(done, futures), total, task.model, "review", size=lambda n: n):
+            done_since = take_turns(executor, task, done)
+            for _ in progress(done_since, total, task.model, "review", size=lambda n: n):
                 pass
-            for future in futures:
-                if future.done():
-                    future.result()
         except BrokenProcessPool:
             raise StageError(
                 f"{task.model}: a training process was killed, most likely for want of memory;"
@@ -261,27 +263,26 @@ def main() -> None:
     identity = identity_of(seen, inputs)
     with atomic(args.out) as folder:
         folder.mkdir()
+        labelled, held_out = split_by_film(reviews.index, settings.validation)
         task = Task(
-            args.model,
-            settings,
-            args.reviews,
-            *split_by_film(reviews.index, settings.validation),
-            args.pretrained,
-            args.teacher,
-            args.live,
-            folder,
-            args.checkpoints,
-            identity,
+            model=args.model,
+            settings=settings,
+            reviews=args.reviews,
+            train=labelled,
+            held_out=held_out,
+            pretrained=args.pretrained,
+            teacher=args.teacher,
+            live=args.live,
+            folder=folder,
+            checkpoints=args.checkpoints,
+            identity=identity,
         )
-        places = lesson_of(task, own, reviews, seed=0).places
-        unlabelled = int((reviews.labels[places] < 0).sum())
+        counts = [len(lesson_of(task, each, reviews, seed=0).places) for each in trainings(own)]
         say(
-            f"{args.model}: {len(settings.seeds)} seeds, each learning from"
-            f" {len(places) - unlabelled:,} labelled and {unlabelled:,} unlabelled reviews"
+            f"{args.model}: {len(settings.seeds)} seeds, each learning from {len(labelled):,}"
+            f" labelled and {counts[0] - len(labelled):,} unlabelled reviews"
         )
-        total = own.epochs * len(places)
-        if isinstance(own, LSTM):
-            total += own.refine.epochs * (len(places) - unlabelled)
+        total = sum(each.epochs * n for each, n in zip(trainings(own), counts, strict=True))
         train_all(task, total * len(settings.seeds))
         save_description(description_of(args.model, settings, reviews), reviews.words, folder)
     shutil.rmtree(args.checkpoints, ignore_errors=True)

@@ -208,7 +208,7 @@ def begin(network: Network, seed: int) -> Run[Network]:
 def optimizers_of(network: nn.Module) -> list[torch.optim.Optimizer]:
     """Adam (Kingma & Ba 2015); of an embedding matrix only the rows of the batch's words.
 
-    All 30,000 rows, most of them not in the batch, would take a fifth of an LSTM's training.
+    Most of the 30,000 rows are not in the batch; to go through them all takes longer.
     """
     embeddings = [m for m in network.modules() if isinstance(m, nn.EmbeddingBag | nn.Embedding)]
     sparse = [embedding.weight for embedding in embeddings]

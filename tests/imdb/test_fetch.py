@@ -223,10 +223,13 @@ def test_what_a_server_says_does_not_reach_the_terminal(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     escapes = "\x1b]0;owned\x07"
-    faults = [answer(f"503 {escapes}"), answer(escapes), answer(f"404 {escapes}")]
+    rubbish = Answer(escapes.encode() * 5_000)
+    faults = [answer(f"503 {escapes}"), answer(escapes), rubbish, answer(f"404 {escapes}")]
     with serve(Behaviour(CONTENT, faults=[*faults])) as url, pytest.raises(StageError) as error:
         fetch(url, tmp_path / "a.tar.gz", SHA256)
-    assert "\x1b" not in capsys.readouterr().err + str(error.value)
+    said = capsys.readouterr().err + str(error.value)
+    assert "\x1b" not in said
+    assert max(map(len, said.splitlines())) < 400
 
 
 def test_https_needs_a_certificate_and_is_not_left(

@@ -17,7 +17,8 @@ DISK_FULL = re.compile(
 
 # So PyTorch and the system tell that there is no memory; Python itself raises MemoryError.
 OUT_OF_MEMORY = re.compile(
-    r"can(no|')t allocate memory|bad_alloc|can't start new thread", re.IGNORECASE
+    r"can(no|')t allocate memory|bad_alloc|can't start new thread|failed to map segment",
+    re.IGNORECASE,
 )
 MEMORY_MESSAGE = (
     "error: out of memory; close other programs, or lower the batch or vocabulary sizes in"

@@ -4,7 +4,6 @@ It rates the unlabelled reviews too, for the networks to learn from.
 """
 
 import argparse
-import mmap
 import re
 from pathlib import Path
 from typing import Self
@@ -24,22 +23,23 @@ from threadpoolctl import threadpool_limits
 
 from stages.common import params
 from stages.common.errors import StageError, run
+from stages.common.memory import must_be_free
 from stages.common.progress import say
 from stages.imdb.params import Imdb, Linear
 from stages.imdb.predictions import Predictions, write
 from stages.imdb.reviews import data_name, split_by_film
 from stages.imdb.tokenizer import tokenize
 
-BLAS_BYTES = 1 << 26  # OpenBLAS takes 32 MiB at its first use, and keeps them
+BLAS_BYTES = 1 << 26  # it takes half of them at its first use, and keeps them
 
 
 def reserve() -> None:
-    """Have OpenBLAS take its working memory now: where there is none it asks again, for ever.
+    """Have OpenBLAS take its working memory now, while it is known to be there.
 
     Raises:
-        OSError: when there is no such memory.
+        OSError: when it is not.
     """
-    mmap.mmap(-1, BLAS_BYTES).close()
+    must_be_free(BLAS_BYTES)
     cholesky(np.eye(2))
 
 

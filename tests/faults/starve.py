@@ -18,6 +18,7 @@ import psutil
 import yaml
 
 from tests.clone import ROOT, Clone
+from tests.faults.kills import GUARD
 
 BLOCK = 4_096
 
@@ -44,15 +45,20 @@ def run(
     stage: Stage, folder: Path, limit: Callable[[], None] = lambda: None
 ) -> subprocess.CompletedProcess[str]:
     """Run a stage by its own command, without DVC, in a process with a limit."""
-    return subprocess.run(
-        [sys.executable, *stage.command[1:]],
-        capture_output=True,
-        text=True,
-        cwd=folder,
-        env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
-        preexec_fn=limit,
-        check=False,
-    )
+    command = [sys.executable, *stage.command[1:]]
+    try:
+        return subprocess.run(
+            command,
+            capture_output=True,
+            text=True,
+            cwd=folder,
+            env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
+            preexec_fn=limit,
+            check=False,
+            timeout=GUARD,
+        )
+    except subprocess.TimeoutExpired:
+        return subprocess.CompletedProcess(command, 1, "", f"nothing for {GUARD:.0f} s")
 
 
 def digests(stage: Stage, folder: Path) -> dict[str, str]:

@@ -1,0 +1,45 @@
+"""Memory that is not there is told; nothing waits for it for ever."""
+
+import subprocess
+import sys
+
+import pytest
+
+from stages.common.errors import MEMORY_MESSAGE
+from stages.common.memory import must_be_free
+from tests.clone import ROOT
+
+SPLIT = """
+import resource, sys
+import pandas as pd
+from stages.common.errors import run
+from stages.imdb.reviews import split_by_film
+
+index = pd.DataFrame({"split": "train", "film": [str(i) for i in range(9)]})
+with open("/proc/self/statm") as file:
+    now = int(file.read().split()[0]) * resource.getpagesize()
+limit = now + int(sys.argv[1])
+resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+run(lambda: print(len(split_by_film(index, 0.3)[1])))
+"""
+
+
+def test_what_cannot_be_had_is_refused() -> None:
+    must_be_free(1 << 20)
+    with pytest.raises(OSError, match="Cannot allocate memory"):
+        must_be_free(1 << 62)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells and limits address space so")
+@pytest.mark.parametrize(("left", "told"), [(90 << 20, MEMORY_MESSAGE), (1 << 32, "")])
+def test_a_library_that_would_wait_for_memory_is_not_let_to(left: int, told: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", SPLIT, str(left)],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        timeout=120,  # in which to see that it would never end
+        check=False,
+    )
+    assert done.stderr.strip() == told
+    assert done.stdout == ("" if told else "3\n")

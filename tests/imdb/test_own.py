@@ -1,0 +1,108 @@
+"""Texts of one's own, in a table."""
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from stages.common.errors import StageError
+from stages.imdb.own import read_own
+
+TEXTS = [f"text number {i}, NA" for i in range(100)]
+LABELS = ["Good", "neg", "1", "0", ""] * 20
+
+
+@pytest.fixture
+def table() -> pd.DataFrame:
+    return pd.DataFrame({"text": TEXTS, "label": LABELS, "more": 1})
+
+
+def written(table: pd.DataFrame, path: Path) -> Path:
+    if path.suffix == ".parquet":
+        table.to_parquet(path)
+    else:
+        table.to_csv(path, index=False)
+    return path
+
+
+def test_a_fifth_of_either_label_is_held_out_and_the_rest_kept(
+    table: pd.DataFrame, tmp_path: Path
+) -> None:
+    reviews, data = read_own(written(table, tmp_path / "mine.csv"))
+    assert data == "mine.csv, held-out fifth"
+    counts = reviews.groupby(["split", "label"]).size().to_dict()
+    assert counts == {
+        ("test", 0): 8, ("test", 1): 8, ("train", 0): 32, ("train", 1): 32, ("unlabelled", -1): 20,
+    }  # fmt: skip
+    assert sorted(reviews["text"]) == sorted(TEXTS)
+    numbers = {"Good": 1, "1": 1, "neg": 0, "0": 0, "": -1}
+    right = {text: numbers[label] for text, label in zip(TEXTS, LABELS, strict=True)}
+    assert dict(zip(reviews["text"], reviews["label"], strict=True)) == right
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [
+        pd.Series([1, 0] * 50),
+        pd.Series([True, False] * 50).map({True: "Positive", False: " negative "}),
+        pd.Series([1.0, 0.0] * 50),
+    ],
+)
+def test_a_parquet_file_gives_the_same(
+    table: pd.DataFrame, tmp_path: Path, labels: pd.Series
+) -> None:
+    table["label"] = labels
+    reviews, _ = read_own(written(table, tmp_path / "mine.parquet"))
+    again, _ = read_own(written(table, tmp_path / "mine.csv"))
+    pd.testing.assert_frame_equal(reviews, again)
+    assert set(reviews["label"]) == {0, 1}
+
+
+def test_a_split_that_is_given_is_kept(table: pd.DataFrame, tmp_path: Path) -> None:
+    table["split"] = ["train", "test", "test", "train", "unlabelled"] * 20
+    reviews, data = read_own(written(table, tmp_path / "mine.csv"))
+    assert data == "mine.csv"
+    given = dict(zip(table["text"], table["split"], strict=True))
+    assert dict(zip(reviews["text"], reviews["split"], strict=True)) == given
+
+
+def spoil(table: pd.DataFrame, column: str, rows: list[int], value: object) -> pd.DataFrame:
+    table = table.astype(object)
+    table.loc[rows, column] = value
+    return table
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda t: t.drop(columns="label"), "no column 'label'; its columns are text, more"),
+        (lambda t: t.iloc[:0], "0 good texts in the table of 0 labelled rows"),
+        (lambda t: spoil(t, "text", [4, 6], " -"), "no word in the rows 5, 7; remove them"),
+        (lambda t: spoil(t, "label", [1], "so so"), "unknown labels: 'so so'. Good is 1, good"),
+        (lambda t: t.assign(label="pos"), "0 bad texts in the table of 100 labelled"),
+        (lambda t: t.assign(split="valid"), "unknown splits: 'valid'; they are train, test"),
+        (lambda t: t.assign(split="train"), "rows of the split 'train' without a label"),
+        (lambda t: t[t["label"] != ""].assign(split="train"), "0 good texts in the split 'test'"),
+    ],
+)
+@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+def test_what_is_wrong_with_a_table_is_named(
+    table: pd.DataFrame, tmp_path: Path, change: object, message: str, suffix: str
+) -> None:
+    assert callable(change)
+    path = written(change(table), tmp_path / f"mine{suffix}")
+    with pytest.raises(StageError) as error:
+        read_own(path)
+    assert str(error.value).startswith(f"{path}: ")
+    assert message in str(error.value)
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+@pytest.mark.parametrize("content", [b"", b"\xff\xfe\x00text,label\n", b'text,label\n"a,1\n'])
+def test_a_file_that_is_no_table_is_told(tmp_path: Path, content: bytes, suffix: str) -> None:
+    path = tmp_path / f"mine{suffix}"
+    path.write_bytes(content)
+    with pytest.raises(StageError, match="mine"):
+        read_own(path)
+    with pytest.raises(StageError, match="no such file; correct it in params.yaml"):
+        read_own(tmp_path / f"other{suffix}")

@@ -55,7 +55,7 @@ def read_own(path: Path) -> tuple[pd.DataFrame, str]:
         must_be_free(SCIKIT_LEARN)
         from sklearn.model_selection import train_test_split  # slow to import
 
-        _check(path, labelled, labelled["label"].value_counts().to_dict(), "the table", 5)
+        _check(path, labelled["label"], "the table", 5)
         _, test = train_test_split(
             labelled.index, test_size=TEST_FRACTION, random_state=0, stratify=labelled["label"]
         )
@@ -65,7 +65,7 @@ def read_own(path: Path) -> tuple[pd.DataFrame, str]:
         those = reviews[reviews["split"] == split]
         if (those["label"] == -1).any():
             raise StageError(f"{path}: rows of the split {split!r} without a label; give them one")
-        _check(path, those, those["label"].value_counts().to_dict(), f"the split {split!r}", 1)
+        _check(path, those["label"], f"the split {split!r}", 1)
     reviews.loc[reviews["split"] == "unlabelled", "label"] = -1
     return reviews.sort_values("split", kind="stable").reset_index(drop=True), data
 
@@ -106,13 +106,13 @@ def _split(path: Path, table: pd.DataFrame) -> pd.Series | str:
     return splits
 
 
-def _check(path: Path, rows: pd.DataFrame, counts: dict[int, int], where: str, least: int) -> None:
+def _check(path: Path, labels: pd.Series, where: str, least: int) -> None:
     """Both labels must be there, or there is nothing to learn or to judge by."""
     for name, label in (("good", 1), ("bad", 0)):
-        if counts.get(label, 0) < least:
+        if (count := int((labels == label).sum())) < least:
             raise StageError(
-                f"{path}: {counts.get(label, 0)} {name} texts in {where} of {len(rows):,} labelled"
-                f" rows, where at least {least} must be"
+                f"{path}: {count} {name} texts in {where} of {len(labels):,} labelled rows, where"
+                f" at least {least} must be"
             )
 
 

@@ -86,13 +86,13 @@ def description_of(model: ModelName, settings: Imdb, reviews: Reviews) -> Descri
     return Description(model=model, data=reviews.data, seeds=settings.seeds, sizes=sizes)
 
 
-def train_seed(task: Task, seed: int, turn: int) -> bool:
+def train_seed(task: Task, seed: int, again: bool) -> bool:
     """Train from one seed until a checkpoint is due; at the end of the training write the weights.
 
     Args:
         task: what to do.
         seed: of everything random.
-        turn: 0 if this is the seed's first since the stage began.
+        again: whether this is not the seed's first turn since the stage began.
 
     Returns:
         Whether that was the end.
@@ -110,8 +110,8 @@ def train_seed(task: Task, seed: int, turn: int) -> bool:
         phase.curves = curves
         path = task.checkpoints / f"seed-{seed}-{number}.safetensors"
         checkpoint = Checkpoint(path, task.identity)
-        checkpoint.resume(phase, quiet=turn > 0)
-        if turn == 0:
+        checkpoint.resume(phase, quiet=again)
+        if not again:
             _count(phase.step * settings.batch)  # about, but for the time left that is enough
         name, live = f"{task.model}, seed {seed}", task.live / f"seed-{seed}"
         for reviews_done in fit(name, phase, objective, lesson, settings, live, seen):
@@ -201,13 +201,13 @@ def take_turns(
     executor: ProcessPoolExecutor, task: Task, done: "Synchronized[int]"
 ) -> Iterator[int]:
     """Train all seeds; yield now and then how many more reviews are done."""
-    turns = {executor.submit(train_seed, task, seed, 0): (seed, 0) for seed in task.settings.seeds}
+    turns = {executor.submit(train_seed, task, seed, False): seed for seed in task.settings.seeds}
     seen = 0
     while turns:
         for future in wait(turns, 0.2, FIRST_COMPLETED).done:
-            seed, turn = turns.pop(future)
+            seed = turns.pop(future)
             if not future.result():
-                turns[executor.submit(train_seed, task, seed, turn + 1)] = seed, turn + 1
+                turns[executor.submit(train_seed, task, seed, True)] = seed
         now = done.value
         yield now - seen
         seen = now

@@ -99,6 +99,28 @@ def test_an_experiment_travels_by_git(shared: Clone, tmp_path: Path) -> None:
     shared.dvc("exp", "remove", "mine")
 
 
+def test_a_task_of_a_cluster_shares_its_experiment(
+    shared: Clone, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = Clone(tmp_path / "project")
+    shared.git("clone", "-q", str(shared.folder), str(project.folder))
+    activate = project.folder / ".venv/bin/activate"
+    activate.parent.mkdir(parents=True)
+    activate.write_text(f'PATH="{Path(sys.executable).parent}:$PATH"\n', "utf-8")
+    task = {"SUBMIT_DIR": str(project.folder), "JOB_NAME": "grid", "ARRAY_JOB_ID": "7"}
+    for name, value in {**task, "ARRAY_TASK_ID": "1"}.items():
+        monkeypatch.setenv(f"SLURM_{name}", value)  # as Slurm does
+    grid = ["imdb.words=[excellent]", "imdb.words=[awful] mlp.momentum=0.9"]
+    done = project.command("bash", "docs/grid.slurm", *grid, cwd=project.folder)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+    project.dvc("exp", "pull", "origin", "grid-7-1")
+    project.dvc("exp", "apply", "grid-7-1")
+    table = (project.folder / "metrics/neighbours.csv").read_text("utf-8").splitlines()
+    assert {line.split(",")[1] for line in table[1:]} == {"awful"}
+    shared.dvc("exp", "remove", "grid-7-1")
+
+
 def artifacts() -> dict[str, dict[str, object]]:
     return yaml.safe_load((ROOT / "dvc.yaml").read_text("utf-8"))["artifacts"]
 

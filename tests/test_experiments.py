@@ -46,10 +46,13 @@ class Project:
     def wait(self) -> str:
         """The status of the queue once nothing in it waits or runs."""
         deadline = time.monotonic() + 600
-        while re.search("Queued|Running", status := self.dvc("queue", "status")):
-            assert time.monotonic() < deadline, status
+        while True:
+            asked = self.fork.command("dvc", "queue", "status")
+            # It may fail on a file that a worker has just removed; then it is asked again.
+            if asked.returncode == 0 and not re.search("Queued|Running", asked.stdout):
+                return asked.stdout
+            assert time.monotonic() < deadline, asked.stdout + asked.stderr
             time.sleep(1)
-        return status
 
     def experiments(self) -> dict[str, dict[str, Any]]:
         """Name to parameters, metrics and the like of each experiment."""

@@ -5,6 +5,8 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -81,24 +83,31 @@ FINDINGS = """
 """
 
 
+def browse(*args: str) -> subprocess.CompletedProcess[str]:
+    """Run the browser; anew, where it hangs or crashes: it is not what is tested."""
+    assert CHROMIUM
+    for _ in range(3):
+        with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
+            command = [CHROMIUM, f"--user-data-dir={profile}", *args]
+            with suppress(subprocess.TimeoutExpired):
+                done = subprocess.run(
+                    command, capture_output=True, text=True, check=False, timeout=120
+                )
+                if done.returncode == 0:
+                    return done
+    pytest.fail(f"{CHROMIUM} hung or crashed three times")
+
+
 class Visit:
     """What comes of opening a page: its DOM, what went wrong, and a screenshot."""
 
     def __init__(self, page: Path, size: str, screenshot: Path) -> None:
-        assert CHROMIUM is not None
         screenshot.parent.mkdir(exist_ok=True)
-        done = subprocess.run(
-            [
-                CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run",
-                "--disable-background-networking", "--hide-scrollbars",
-                f"--user-data-dir={page.parent / 'profile'}", "--enable-logging=stderr",
-                "--virtual-time-budget=20000", f"--window-size={size}",
-                f"--screenshot={screenshot}", "--dump-dom", page.as_uri(),
-            ],
-            capture_output=True,
-            text=True,
-            check=True,
-            timeout=120,
+        done = browse(
+            "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run",
+            "--disable-background-networking", "--hide-scrollbars",
+            "--enable-logging=stderr", "--virtual-time-budget=20000", f"--window-size={size}",
+            f"--screenshot={screenshot}", "--dump-dom", page.as_uri(),
         )  # fmt: skip
         self.dom = re.sub(r"<script.*?</script>", "", done.stdout, flags=re.DOTALL)
         found = re.search(r"<pre>(.*?)</pre>", self.dom)

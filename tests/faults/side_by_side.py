@@ -18,7 +18,9 @@ def experiments(clone: Clone, wishes: dict[str, str], together: bool, *targets: 
     """
     running = []
     for name, wish in wishes.items():
-        command = ["dvc", "exp", "run", "--temp", "--name", name, "-S", wish, *targets]
+        # One looks to the work tree while the other does; without waiting, for three seconds only.
+        dvc = ["dvc", "--wait-for-lock"]
+        command = [*dvc, "exp", "run", "--temp", "--name", name, "-S", wish, *targets]
         running.append(start(clone, *command))
         if not together:
             running[-1].wait()

@@ -208,7 +208,7 @@ def test_turns_are_taken_and_warm_ups_do_not_count() -> None:
 
 
 def test_what_is_watched_counts_with_its_children() -> None:
-    hold = "import sys, time; x = bytearray(b'1' * {}_000_000); time.sleep(1)"
+    hold = "import sys, time; x = bytearray(b'1' * {}_000_000); time.sleep(3)"
     code = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {hold.format(80)!r}])"
     done = common.watched([sys.executable, "-c", f"{code}; print('done')"])
     assert done.output == "done\n"

@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from types import TracebackType
 
 # NumPy and safetensors lose the number of the system's error, and keep only its words.
 DISK_FULL = re.compile(
@@ -15,14 +16,15 @@ DISK_FULL = re.compile(
     re.IGNORECASE,
 )
 
-# So PyTorch and the system tell that there is no memory; Python itself raises MemoryError.
+# So PyTorch, oneDNN, Arrow and the system tell that there is no memory, or none for another thread;
+# Python itself raises MemoryError.
 OUT_OF_MEMORY = re.compile(
-    r"can(no|')t allocate memory|bad_alloc|can't start new thread|failed to map segment",
+    r"can(no|')t allocate memory|bad_alloc|failed to map segment|could not create a primitive"
+    r"|can't start new thread|failed to launch worker thread",
     re.IGNORECASE,
 )
 MEMORY_MESSAGE = (
-    "error: out of memory; close other programs, or lower the batch or vocabulary sizes in"
-    " params.yaml"
+    "out of memory; close other programs, or lower the batch or vocabulary sizes in params.yaml"
 )
 
 
@@ -41,23 +43,43 @@ def run(main: Callable[[], None]) -> None:
         threading.Thread(target=_end_with, args=[os.getppid()], daemon=True).start()
     try:
         main()
-    except StageError as error:
-        sys.exit(f"error: {_printable(str(error))}")
-    except MemoryError:
-        sys.exit(MEMORY_MESSAGE)
     except KeyboardInterrupt:
         sys.exit(130)
     except BrokenPipeError:  # whoever read our output, `head` say, has enough
         sys.stderr.close()
         sys.exit(0)
     except Exception as error:
-        if DISK_FULL.search(str(error)) or getattr(error, "errno", None) == errno.EDQUOT:
-            sys.exit("error: no space left on the disk; free some and run again")
-        if OUT_OF_MEMORY.search(str(error)):
-            sys.exit(MEMORY_MESSAGE)
-        if isinstance(error, OSError) and error.filename is not None:
-            sys.exit(_printable(f"error: {error.filename}: {error.strerror}"))
+        if told := message(error):
+            sys.exit(f"error: {told}")
         raise
+
+
+def message(error: Exception) -> str | None:
+    """What to tell the user of an error; None of a bug."""
+    said = str(error)
+    if _out_of_memory(error):
+        return MEMORY_MESSAGE  # also where it is taken for another problem: a damaged file, say
+    if isinstance(error, StageError):
+        return _printable(said)
+    if DISK_FULL.search(said) or getattr(error, "errno", None) == errno.EDQUOT:
+        return "no space left on the disk; free some and run again"
+    if isinstance(error, OSError) and error.filename is not None:
+        return _printable(f"{error.filename}: {error.strerror}")
+    return None
+
+
+def tell_memory(
+    kind: type[BaseException], error: BaseException, traceback: TracebackType | None
+) -> None:
+    """As `sys.excepthook`: that there is no memory is one line also before a `main` runs."""
+    if _out_of_memory(error):
+        print(f"error: {MEMORY_MESSAGE}", file=sys.stderr)
+    else:
+        sys.__excepthook__(kind, error, traceback)
+
+
+def _out_of_memory(error: BaseException) -> bool:
+    return isinstance(error, MemoryError) or bool(OUT_OF_MEMORY.search(str(error)))
 
 
 def _printable(message: str) -> str:

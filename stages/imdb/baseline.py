@@ -23,14 +23,12 @@ from threadpoolctl import threadpool_limits
 
 from stages.common import params
 from stages.common.errors import StageError, run
-from stages.common.memory import must_be_free
+from stages.common.memory import OPENBLAS, must_be_free
 from stages.common.progress import say
 from stages.imdb.params import Imdb, Linear
 from stages.imdb.predictions import Predictions, write
 from stages.imdb.reviews import data_name, split_by_film
 from stages.imdb.tokenizer import tokenize
-
-BLAS_BYTES = 1 << 26  # it takes half of them at its first use, and keeps them
 
 
 def reserve() -> None:
@@ -39,7 +37,7 @@ def reserve() -> None:
     Raises:
         OSError: when it is not.
     """
-    must_be_free(BLAS_BYTES)
+    must_be_free(OPENBLAS)
     cholesky(np.eye(2))
 
 

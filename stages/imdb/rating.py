@@ -1,7 +1,8 @@
 """Stage: rate the test reviews, once, with the trained network of every seed."""
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -9,39 +10,71 @@ import numpy.typing as npt
 import torch
 
 from stages.common.errors import run
+from stages.common.processes import processors
 from stages.common.progress import progress
 from stages.imdb.batches import in_order_of_length, pad
 from stages.imdb.predictions import Predictions, write
-from stages.imdb.reviews import Ids
+from stages.imdb.reviews import Ids, Indices
 from stages.imdb.reviews import load as load_reviews
 from stages.imdb.saved import Network, describe, load
+
+Ratings = npt.NDArray[np.float32]
 
 TOKENS = 16_384  # padded, in a batch: enough to be fast, little enough to stay in the caches
 
 
-@torch.inference_mode()
-def rate(
-    network: Network, reviews: Sequence[Ids], label: str | None = None
-) -> npt.NDArray[np.float32]:
+def rate(network: Network, reviews: Sequence[Ids]) -> Ratings:
     """The probability that each review is good.
 
     Args:
         network: in evaluation mode.
         reviews: the word ids of each review, int32 [review_len].
-        label: shown with the progress; none is shown without.
 
     Returns:
         float32 [reviews], in the order of `reviews`.
     """
     probabilities = np.empty(len(reviews), dtype=np.float32)
-    lengths = np.array([len(ids) for ids in reviews], dtype=np.int64)
-    batches = in_order_of_length(lengths, TOKENS)
-    if label:
-        batches = progress(batches, len(reviews), label, "review", size=len)
-    for places in batches:
-        ids, lens = pad([reviews[i] for i in places])
-        probabilities[places] = torch.sigmoid(network(ids, lens)).numpy()
+    for places in batches_of(reviews):
+        probabilities[places] = rate_batch(network, [reviews[i] for i in places])
     return probabilities
+
+
+def rate_by_all(networks: Sequence[Network], reviews: Sequence[Ids], label: str) -> Ratings:
+    """What each network says of each review, float32 [networks × reviews].
+
+    As in training, a processor works on one thread, each on a batch of its own. `label` is shown
+    with the progress.
+    """
+    probabilities = np.empty((len(networks), len(reviews)), dtype=np.float32)
+
+    def work(task: tuple[int, Indices]) -> int:
+        number, places = task
+        batch = [reviews[i] for i in places]
+        probabilities[number, places] = rate_batch(networks[number], batch)
+        return len(places)
+
+    tasks = [(number, places) for number in range(len(networks)) for places in batches_of(reviews)]
+    with ThreadPoolExecutor(processors(), "rate", torch.set_num_threads, (1,)) as executor:
+        try:
+            done = executor.map(work, tasks)
+            for _ in progress(done, probabilities.size, label, "review", size=lambda n: n):
+                pass
+        finally:  # Ctrl-C does not wait for all the others
+            executor.shutdown(cancel_futures=True)
+    return probabilities
+
+
+@torch.inference_mode()
+def rate_batch(network: Network, reviews: Sequence[Ids]) -> Ratings:
+    """`rate` for as many reviews as the network should see at once."""
+    ids, lengths = pad(reviews)
+    return torch.sigmoid(network(ids, lengths)).numpy()
+
+
+def batches_of(reviews: Sequence[Ids]) -> Iterator[Indices]:
+    """Group the reviews by length; the places of each group."""
+    lengths = np.array([len(ids) for ids in reviews], dtype=np.int64)
+    return in_order_of_length(lengths, TOKENS)
 
 
 def main() -> None:
@@ -54,17 +87,14 @@ def main() -> None:
     reviews = load_reviews(args.reviews)
     test = [reviews[i] for i in reviews.where("test")]
     description = describe(args.model)
-    probabilities = []
-    for seed in description.seeds:
-        network, _ = load(args.model, seed)
-        probabilities.append(rate(network, test, f"{description.model}, seed {seed}: rating"))
+    networks = [load(args.model, seed)[0] for seed in description.seeds]
     write(
         Predictions(
             model=description.model,
             data=description.data,
-            parameters=sum(weight.numel() for weight in network.parameters()),
+            parameters=sum(weight.numel() for weight in networks[0].parameters()),
             seeds=description.seeds,
-            probabilities=np.stack(probabilities),
+            probabilities=rate_by_all(networks, test, f"{description.model}: rating"),
         ),
         args.predictions,
     )

@@ -111,6 +111,7 @@ def train_seed(task: Task, seed: int, again: bool) -> bool:
         path = task.checkpoints / f"seed-{seed}-{number}.safetensors"
         checkpoint = Checkpoint(path, task.identity)
         checkpoint.resume(phase, quiet=again)
+        begun = phase.step
         if not again:
             _count(phase.step * settings.batch)  # about, but for the time left that is enough
         name, live = f"{task.model}, seed {seed}", task.live / f"seed-{seed}"
@@ -118,7 +119,8 @@ def train_seed(task: Task, seed: int, again: bool) -> bool:
             _count(reviews_done)
             if checkpoint.save_if_due(phase):
                 return False
-        checkpoint.save(phase)
+        if phase.step > begun:
+            checkpoint.save(phase)
         curves = phase.curves
         seen += settings.epochs * len(lesson.places)
     save_weights(network, task.folder, seed)

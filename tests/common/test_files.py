@@ -67,6 +67,8 @@ def test_json_is_sorted_and_rounded(tmp_path: Path) -> None:
         (OSError("4096 requested and 17 written"), "no space left on the disk"),
         (PermissionError(13, "Permission denied", "data/x"), "data/x: Permission denied"),
         (MemoryError(), "out of memory"),
+        (RuntimeError("could not create a primitive"), "out of memory"),
+        (StageError("a: damaged (Failed to launch worker thread)"), "out of memory"),
     ],
 )
 def test_what_a_user_can_mend_is_one_line(error: Exception, message: str) -> None:

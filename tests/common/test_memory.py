@@ -1,5 +1,6 @@
 """Memory that is not there is told; nothing waits for it for ever."""
 
+import resource
 import subprocess
 import sys
 
@@ -31,7 +32,7 @@ def test_what_cannot_be_had_is_refused() -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells and limits address space so")
-@pytest.mark.parametrize(("left", "told"), [(90 << 20, MEMORY_MESSAGE), (1 << 32, "")])
+@pytest.mark.parametrize(("left", "told"), [(90 << 20, f"error: {MEMORY_MESSAGE}"), (1 << 32, "")])
 def test_a_library_that_would_wait_for_memory_is_not_let_to(left: int, told: str) -> None:
     done = subprocess.run(
         [sys.executable, "-c", SPLIT, str(left)],
@@ -43,3 +44,19 @@ def test_a_library_that_would_wait_for_memory_is_not_let_to(left: int, told: str
     )
     assert done.stderr.strip() == told
     assert done.stdout == ("" if told else "3\n")
+
+
+def few() -> None:
+    """Leave a process too little address space for PyTorch."""
+    resource.setrlimit(resource.RLIMIT_AS, (1 << 28, 1 << 28))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems do not keep to the limit")
+def test_a_stage_whose_libraries_find_no_memory_says_so() -> None:
+    command = [sys.executable, "-m", "stages.imdb.rating", "--help"]
+    done = subprocess.run(
+        command, capture_output=True, text=True, cwd=ROOT, preexec_fn=few, check=False
+    )
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1] == f"error: {MEMORY_MESSAGE}"
+    assert "Traceback" not in done.stderr

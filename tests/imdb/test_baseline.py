@@ -58,4 +58,4 @@ def test_without_memory_for_its_sums_it_says_so_and_does_not_try_for_ever() -> N
     done = subprocess.run(
         [sys.executable, "-c", SHORT], capture_output=True, text=True, cwd=ROOT, check=False
     )
-    assert (done.returncode, done.stderr) == (1, MEMORY_MESSAGE + "\n")
+    assert (done.returncode, done.stderr) == (1, f"error: {MEMORY_MESSAGE}\n")

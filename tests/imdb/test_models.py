@@ -14,15 +14,14 @@ from torch import Tensor, nn
 
 from stages.common import params
 from stages.common.errors import StageError
-from stages.imdb import models, pretraining, saved, vocabulary
+from stages.imdb import models, pretraining, rating, saved, vocabulary
 from stages.imdb.batches import in_order_of_length, pad, shuffled
 from stages.imdb.explain import contributions
 from stages.imdb.fit import Lesson
-from stages.imdb.models import PAD, LSTMClassifier, MeanClassifier
+from stages.imdb.models import PAD, LSTMClassifier, MeanClassifier, Network
 from stages.imdb.params import LSTM, Imdb
 from stages.imdb.predictions import Predictions, write
 from stages.imdb.pretraining import LanguageModel, SampledSoftmax
-from stages.imdb.rating import rate
 from stages.imdb.reviews import Reviews
 from stages.imdb.train import Task, lesson_of, phases
 from stages.imdb.training import adversarial, begin, clip, cut, drop_words, plain, schedule, train
@@ -339,8 +338,20 @@ def test_a_saved_network_rates_as_before(folder: Path) -> None:
     network, words = saved.load(folder)
     before = NETWORKS[0] if isinstance(network, MeanClassifier) else NETWORKS[2]
     reviews = [array([1, 2, 3]), array([]), array([7])]
-    assert np.array_equal(rate(network, reviews), rate(before, reviews))
+    assert np.array_equal(rating.rate(network, reviews), rating.rate(before, reviews))
     assert len(words) == VOCABULARY
+
+
+@pytest.mark.parametrize("networks", [NETWORKS[:2], NETWORKS[2:]], ids=["mean", "lstm"])
+def test_networks_rate_side_by_side_as_one_after_the_other(
+    networks: list[Network], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rating, "TOKENS", 20)  # so that there are many batches
+    lengths = np.random.default_rng(0).integers(0, 15, 60)
+    reviews = [array([*range(2, 2 + length)]) for length in lengths]
+    expected = np.stack([rating.rate(network, reviews) for network in networks])
+    assert np.allclose(rating.rate_by_all(networks, reviews, "made up"), expected, atol=1e-6)
+    assert len(np.unique(expected)) > len(networks)
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,8 @@ import time
 from collections.abc import Callable
 from types import TracebackType
 
+from stages.common.memory import reserve
+
 # NumPy and safetensors lose the number of the system's error, and keep only its words.
 DISK_FULL = re.compile(
     r"no space left|not enough free space|quota exceeded|\d+ requested and \d+ written",
@@ -42,6 +44,7 @@ def run(main: Callable[[], None]) -> None:
     if "DVC_STAGE" in os.environ:
         threading.Thread(target=_end_with, args=[os.getppid()], daemon=True).start()
     try:
+        reserve()
         main()
     except KeyboardInterrupt:
         sys.exit(130)

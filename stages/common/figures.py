@@ -11,7 +11,6 @@ from cycler import cycler
 from matplotlib.figure import Figure
 
 from stages.common.files import atomic
-from stages.common.memory import OPENBLAS, must_be_free
 
 # Okabe & Ito (2008), "Color Universal Design": told apart with every kind of colour vision.
 BLUE, ORANGE, GREEN, PURPLE, SKY, VERMILION, GREY = (
@@ -43,7 +42,6 @@ plt.rcParams.update(
 
 def save(figure: Figure, path: Path) -> None:
     """Write a PNG that holds no date or version, so that its bytes change only with the picture."""
-    must_be_free(OPENBLAS)  # which matplotlib inverts its transforms with
     with atomic(path) as temporary:
         figure.savefig(temporary, format="png", metadata={"Software": None})
     plt.close(figure)

@@ -2,7 +2,8 @@
 
 import mmap
 
-SCIKIT_LEARN = 1 << 28  # bytes that its import takes, with SciPy and OpenBLAS
+NUMPY = 1 << 27  # bytes that its import takes, with OpenBLAS
+SCIKIT_LEARN = 1 << 28  # bytes that its import takes, with SciPy
 OPENBLAS = 1 << 26  # bytes; it takes half of them at its first use, and keeps them
 
 
@@ -15,3 +16,15 @@ def must_be_free(size: int) -> None:
         OSError: when they could not.
     """
     mmap.mmap(-1, size).close()
+
+
+def reserve() -> None:
+    """Have NumPy's OpenBLAS take its working memory now, while it is known to be there.
+
+    Raises:
+        OSError: when it is not.
+    """
+    import numpy as np  # which `stages` sees to the memory for
+
+    must_be_free(OPENBLAS)
+    np.linalg.inv(np.eye(2))

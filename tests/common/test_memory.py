@@ -46,16 +46,20 @@ def test_a_library_that_would_wait_for_memory_is_not_let_to(left: int, told: str
     assert done.stdout == ("" if told else "3\n")
 
 
-def few() -> None:
-    """Leave a process too little address space for PyTorch."""
-    resource.setrlimit(resource.RLIMIT_AS, (1 << 28, 1 << 28))
-
-
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems do not keep to the limit")
-def test_a_stage_whose_libraries_find_no_memory_says_so() -> None:
-    command = [sys.executable, "-m", "stages.imdb.rating", "--help"]
+@pytest.mark.parametrize(
+    ("module", "size"),
+    [("stages.mlp_numpy.equations_figures", 118 << 20), ("stages.imdb.rating", 256 << 20)],
+    ids=["NumPy", "PyTorch"],
+)
+def test_a_stage_whose_libraries_find_no_memory_says_so(module: str, size: int) -> None:
     done = subprocess.run(
-        command, capture_output=True, text=True, cwd=ROOT, preexec_fn=few, check=False
+        [sys.executable, "-m", module, "--help"],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (size, size)),
+        check=False,
     )
     assert done.returncode == 1
     assert done.stderr.splitlines()[-1] == f"error: {MEMORY_MESSAGE}"

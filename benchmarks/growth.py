@@ -153,7 +153,8 @@ def draw(runs: Runs, reviews: int, path: Path) -> None:
     for axis, what in zip(axes, ("time (s)", "peak memory (MiB)"), strict=True):
         axis.set(xlabel="reviews", title=what)
         axis.minorticks_off()
-    axes[0].legend(fontsize=9)
+    axes[1].set_yticks(ticks := [500, 1_000, 2_000, 4_000], [f"{tick:,}" for tick in ticks])
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
     figures.save(figure, path)
 
 

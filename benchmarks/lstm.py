@@ -21,6 +21,8 @@ What differs is the point, or cannot be helped:
   mean and the maximum; a long review is seen in windows from anywhere, and whole when it is rated.
 - PyTorch, the usual recipe: random batches, padded to the longest, packed; float32; Adam at its
   own learning rate; the output sees the last state. Of a long review it sees the first words.
+  (On the way back through packed reviews PyTorch fills, for every step in time, a tensor as large
+  as all gates of the batch, in memory fresh from the system: more than half of its time.)
 - Keras: all reviews padded to the window, masked; float32; `fit`; Adam at its own learning rate;
   the last state. Of a long review it sees the last words. What it pads it computes too.
 - Two seeds side by side is how the pipeline trains: two networks, a process and a thread each.

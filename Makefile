@@ -5,8 +5,6 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 # The stages say `python`: let that be the environment's.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
-# DVC runs a stage in this shell. bash makes way for the stage, which then notices when DVC is killed.
-export SHELL := $(shell command -v bash || echo /bin/sh)
 # A copy of IMDB's archive may be named relative to here; stages get the whole path.
 ifdef IMDB_ARCHIVE
 export IMDB_ARCHIVE := $(abspath $(IMDB_ARCHIVE))

@@ -20,14 +20,17 @@ from tests.faults.starve import Stage, starved
 
 
 def under_checkpoint(
-    fork: Clone, stage: str, name: str
+    fork: Clone, stage: str, name: str, shell: str
 ) -> tuple[subprocess.Popen[bytes], psutil.Process, list[psutil.Process]]:
     """Train again, from the beginning, until there is a checkpoint of such a name.
+
+    DVC runs the stage in `shell`: bash makes way for it, dash, most often /bin/sh, does not.
 
     Returns:
         DVC, the stage, and the processes that train.
     """
-    process = start(fork, "dvc", "repro", "--force", "--single-item", stage, CHECKPOINT_SECONDS="0")
+    environment = {"CHECKPOINT_SECONDS": "0", "SHELL": shutil.which(shell) or "/bin/sh"}
+    process = start(fork, "dvc", "repro", "--force", "--single-item", stage, **environment)
     folder = fork.folder / "data/imdb/.checkpoints" / stage
     end = time.monotonic() + GUARD
     victim: psutil.Process | None = None
@@ -60,20 +63,21 @@ def held_still(workers: list[psutil.Process]) -> Iterator[None]:
 
 
 @pytest.mark.parametrize(
-    ("stage", "how", "whom", "checkpoint"),
+    ("stage", "how", "whom", "checkpoint", "shell"),
     [
-        ("lstm", "Ctrl-C", "all", "*.safetensors"),
-        ("pretrain", "SIGTERM", "stage", "*.safetensors"),
-        ("lstm", "SIGKILL", "stage", "seed-?-2.safetensors"),  # when it refines
-        ("lstm", "SIGKILL", "dvc", "*.safetensors"),
+        ("lstm", "Ctrl-C", "all", "*.safetensors", "sh"),
+        ("pretrain", "SIGTERM", "stage", "*.safetensors", "bash"),
+        ("lstm", "SIGKILL", "stage", "seed-?-2.safetensors", "sh"),  # when it refines
+        ("lstm", "SIGKILL", "dvc", "*.safetensors", "sh"),
+        ("pretrain", "SIGKILL", "dvc", "*.safetensors", "bash"),
     ],
 )
 def test_a_killed_training_goes_on_to_the_same_bits(
-    clone: Clone, tmp_path: Path, stage: str, how: str, whom: str, checkpoint: str
+    clone: Clone, tmp_path: Path, stage: str, how: str, whom: str, checkpoint: str, shell: str
 ) -> None:
     fork = clone.fork(tmp_path / "fork")
     before = lock(fork)
-    process, victim, workers = under_checkpoint(fork, stage, checkpoint)
+    process, victim, workers = under_checkpoint(fork, stage, checkpoint, shell)
     with held_still(workers):
         dvc = psutil.Process(process.pid)
         family = [dvc, *dvc.children(recursive=True)]

@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from types import TracebackType
 
 from stages.common.memory import reserve
@@ -42,7 +43,7 @@ def run(main: Callable[[], None]) -> None:
     """
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     if "DVC_STAGE" in os.environ:
-        threading.Thread(target=_end_with, args=[os.getppid()], daemon=True).start()
+        threading.Thread(target=_end_with_dvc, daemon=True).start()
     try:
         reserve()
         main()
@@ -92,8 +93,19 @@ def _printable(message: str) -> str:
     )
 
 
-def _end_with(parent: int) -> None:
-    """End when the parent has, so that the next `dvc repro` does not meet this stage."""
-    while os.getppid() == parent:
-        time.sleep(0.5)
+def _end_with_dvc() -> None:
+    """End when DVC has, so that the next `dvc repro` does not meet this stage."""
+    import psutil
+
+    with suppress(psutil.NoSuchProcess):
+        child = psutil.Process()
+        # DVC starts a stage by a shell. bash makes way for the stage; dash stands in between, and
+        # is DVC's child then.
+        for parent in child.parents():
+            if "-m stages." not in " ".join(parent.cmdline()):
+                break
+            child = parent
+        dvc = child.ppid()
+        while child.ppid() == dvc:
+            time.sleep(0.5)
     os.kill(os.getpid(), signal.SIGTERM)

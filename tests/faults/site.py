@@ -102,9 +102,6 @@ def start(clone: Clone, *args: str, **environment: str) -> subprocess.Popen[byte
     """
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     kept = {key: value for key, value in os.environ.items() if key != "IMDB_ARCHIVE"}
-    # DVC runs a stage in this shell: bash makes way for it, dash would stand between the two, and
-    # the stage not notice that DVC was killed.
-    kept["SHELL"] = shutil.which("bash") or "/bin/sh"
     # A shell has what it starts in the background ignore Ctrl-C, and all that they start does too.
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -1,5 +1,6 @@
 """Three deep-learning projects as one DVC pipeline: one package a project, one module a stage."""
 
+import os
 import sys
 
 from stages.common.errors import tell_memory
@@ -8,3 +9,6 @@ from stages.common.memory import NUMPY, must_be_free
 # A stage imports its libraries before its `main` runs; there may be no memory for them.
 sys.excepthook = tell_memory
 must_be_free(NUMPY)
+# OpenMP's threads wait for each other in a loop, by default. Where another program wants their
+# processor too, a training is ten times as slow for it; when they sleep, they make way.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")

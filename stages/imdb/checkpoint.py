@@ -58,7 +58,8 @@ class Run(Generic[NetworkT]):
     def random(self) -> np.random.Generator:
         """The random numbers of the step under way; PyTorch's too begin anew."""
         generator = np.random.default_rng([self.seed, 1, self.step])
-        torch.manual_seed(int(generator.integers(2**63)))
+        # `torch.manual_seed` also notes down, for GPUs to come, where it was called: it takes long.
+        torch.default_generator.manual_seed(int(generator.integers(2**63)))
         return generator
 
     def take_step(self, learning_rate: float) -> None:

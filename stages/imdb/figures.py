@@ -12,6 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
+from matplotlib.transforms import Bbox
 
 from stages.common import figures
 from stages.common.errors import run
@@ -166,33 +167,43 @@ def word_map(table: pd.DataFrame, data: str) -> Figure:
         )
         each.set_title(f"embedding of the {NAMES[model]}", color=COLOURS[model], fontweight="bold")
         each.set(xticks=[], yticks=[], xlabel="first component")
-        annotate(each, rows)
     np.atleast_1d(axes)[0].set_ylabel("second component")
     bar = figure.colorbar(points, ax=axes, location="bottom", aspect=40, shrink=0.6)
     bar.set_label("the network's rating of the word alone", fontsize=10)
     bar.set_ticks([0, 0.5, 1], labels=["bad", "0.5", "good"])
     sign(figure, data)
+    figure.draw_without_rendering()  # only then it is known where on the page the points are
+    for each, model in zip(np.atleast_1d(axes), models, strict=True):
+        annotate(each, table[table["model"] == model])
     return figure
 
 
 def annotate(axes: Axes, rows: pd.DataFrame) -> None:
-    """Name as many points as there is room for, the outermost first."""
+    """Name as many points as there is room for, the outermost first.
+
+    No name covers another, or a point. To be called when the figure has been laid out.
+    """
     spread = rows[["x", "y"]].to_numpy()
     scale = np.ptp(spread, axis=0)
     outermost = np.argsort(
         -np.abs((spread - spread.mean(axis=0)) / scale).sum(axis=1), kind="stable"
     )
-    placed: list[np.ndarray[Any, Any]] = []
+    points = axes.transData.transform(spread)
+    frame = axes.get_window_extent()
+    taken: list[Bbox] = []
     for i in outermost:
-        here = spread[i] / scale
-        if all(abs(here[0] - p[0]) > 0.3 or abs(here[1] - p[1]) > 0.055 for p in placed):
-            placed.append(here)
-            right = here[0] > np.median(spread[:, 0] / scale[0])
-            axes.annotate(
-                rows["word"].iloc[i], spread[i], xytext=(-4 if right else 4, 0),
-                textcoords="offset points", ha="right" if right else "left", va="center",
-                fontsize=8.5,
+        others = np.delete(points, i, axis=0)
+        for align, offset in (("left", 4), ("right", -4)):
+            name = axes.annotate(
+                rows["word"].iloc[i], spread[i], xytext=(offset, 0),
+                textcoords="offset points", ha=align, va="center", fontsize=8.5,
             )  # fmt: skip
+            box = name.get_window_extent().padded(2)
+            inside = frame.x0 < box.x0 and box.x1 < frame.x1
+            if inside and not box.count_contains(others) and not box.count_overlaps(taken):
+                taken.append(box)
+                break
+            name.remove()
 
 
 def sign(figure: Figure, data: str) -> None:

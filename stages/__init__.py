@@ -4,11 +4,11 @@ import os
 import sys
 
 from stages.common.errors import tell_memory
-from stages.common.memory import NUMPY, must_be_free
+from stages.common.memory import guard_imports
 
 # A stage imports its libraries before its `main` runs; there may be no memory for them.
 sys.excepthook = tell_memory
-must_be_free(NUMPY)
+guard_imports()
 # OpenMP's threads wait for each other in a loop, by default. Where another program wants their
 # processor too, a training is ten times as slow for it; when they sleep, they make way.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")

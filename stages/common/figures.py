@@ -9,6 +9,7 @@ matplotlib.use("agg")
 import matplotlib.pyplot as plt
 from cycler import cycler
 from matplotlib.figure import Figure
+from matplotlib.font_manager import fontManager
 
 from stages.common.files import atomic
 
@@ -38,6 +39,21 @@ plt.rcParams.update(
         "mathtext.fontset": "cm",
     }
 )
+
+
+def list_fonts() -> None:
+    """See that matplotlib's own fonts are in its list of fonts.
+
+    The list was made once, by whatever used matplotlib first, and is kept in the user's cache.
+    Where that had too little memory, fonts are missing from it, to this day.
+    """
+    listed = {Path(font.fname) for font in fontManager.ttflist}
+    for font in sorted(Path(matplotlib.get_data_path(), "fonts", "ttf").glob("*.ttf")):
+        if font not in listed:
+            fontManager.addfont(font)
+
+
+list_fonts()
 
 
 def save(figure: Figure, path: Path) -> None:

@@ -1,21 +1,40 @@
 """Memory that a library needs and does not ask for politely."""
 
 import mmap
+import sys
 
-NUMPY = 1 << 27  # bytes that its import takes, with OpenBLAS
-SCIKIT_LEARN = 1 << 28  # bytes that its import takes, with SciPy
-OPENBLAS = 1 << 26  # bytes; it takes half of them at its first use, and keeps them
+# Bytes that an import takes. Without them OpenBLAS, in the first two, asks again for ever or ends
+# the process, and so does PyTorch's C++.
+NEEDED = {"numpy": 128 << 20, "sklearn": 256 << 20, "torch": 600 << 20}
+OPENBLAS = 64 << 20  # bytes; it takes half of them at its first use, and keeps them
+
+
+class Guard:
+    """Stands before the other finders of modules, and lets none of NEEDED in without its memory."""
+
+    @staticmethod
+    def find_spec(name: str, path: object = None, target: object = None) -> None:
+        """See to the memory; the finding is left to the others.
+
+        Raises:
+            OSError: when it could not be had.
+        """
+        must_be_free(NEEDED.get(name, 0))
+
+
+def guard_imports() -> None:
+    """Have every import of a library of NEEDED look first whether there is memory for it."""
+    sys.meta_path.insert(0, Guard)
 
 
 def must_be_free(size: int) -> None:
     """See that so many bytes could be had.
 
-    OpenBLAS, where there are none, asks again for ever or ends the process.
-
     Raises:
         OSError: when they could not.
     """
-    mmap.mmap(-1, size).close()
+    if size:
+        mmap.mmap(-1, size).close()
 
 
 def reserve() -> None:
@@ -24,7 +43,7 @@ def reserve() -> None:
     Raises:
         OSError: when it is not.
     """
-    import numpy as np  # which `stages` sees to the memory for
+    import numpy as np
 
     must_be_free(OPENBLAS)
     np.linalg.inv(np.eye(2))

@@ -17,7 +17,6 @@ import numpy.typing as npt
 
 from stages.common.errors import StageError
 from stages.common.files import atomic
-from stages.common.memory import SCIKIT_LEARN, must_be_free
 
 if TYPE_CHECKING:  # slow to import, and who rates a text needs none of it
     import pandas as pd
@@ -126,7 +125,6 @@ def split_by_film(index: "pd.DataFrame", fraction: float) -> tuple[Indices, Indi
     train = np.flatnonzero(index["split"] == "train")
     if fraction == 0:
         return train, train[:0]
-    must_be_free(SCIKIT_LEARN)
     from sklearn.model_selection import GroupShuffleSplit
 
     films = index["film"].to_numpy()[train]

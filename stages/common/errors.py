@@ -42,7 +42,7 @@ def run(main: Callable[[], None]) -> None:
     """
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     if "DVC_STAGE" in os.environ:
-        threading.Thread(target=_end_with, args=[os.getppid()], daemon=True).start()
+        threading.Thread(target=end_with, args=[os.getppid()], daemon=True).start()
     try:
         reserve()
         main()
@@ -92,7 +92,7 @@ def _printable(message: str) -> str:
     )
 
 
-def _end_with(parent: int) -> None:
+def end_with(parent: int) -> None:
     """End when the parent has, so that the next `dvc repro` does not meet this stage."""
     while os.getppid() == parent:
         time.sleep(0.5)

@@ -70,7 +70,7 @@ def main() -> None:
     device = choose(settings.train.device)
     reviews = load(args.reviews)
     if settings.train.processes > 1 and not together.called():
-        return together.launch("stages.imdb.pretrain", settings.train.processes)
+        return together.launch("stages.imdb.pretrain", settings.train.processes, device)
 
     keep_memory()
     torch.set_num_threads(max(1, settings.pretrain.threads // together.on_this_machine()))

@@ -8,13 +8,14 @@ here leaves its arguments as they are.
 
 import logging
 import os
+import signal
 import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TypeVar
+from typing import NoReturn, TypeVar
 
 import numpy as np
 import torch
@@ -26,6 +27,7 @@ from stages.imdb.reviews import Indices
 
 ANEW = 3  # times that processes are started again after one was killed
 LOST = 75  # exit code of a process that lost the others (EX_TEMPFAIL of sysexits.h)
+TOLD = 128 + signal.SIGTERM  # exit code of one that was told to end, since another had failed
 # The others wait while the first rates the held-out reviews or writes a checkpoint.
 PATIENCE = timedelta(hours=2)
 
@@ -48,16 +50,26 @@ class Share:
     weight: float
 
 
-def launch(module: str, processes: int) -> None:
+def launch(module: str, processes: int, device: torch.device) -> None:
     """Run a stage's module with the arguments of this process, in so many processes.
 
     This is what `torchrun --standalone` does, but for one thing: it starts processes again when
     one was killed, and not when one has told what is wrong and would say the same again.
 
+    Args:
+        module: of the stage.
+        processes: more than one.
+        device: that the network will be trained on.
+
     Raises:
-        StageError: when a process was killed again and again.
+        StageError: when that is for one process only, or a process was killed again and again.
         SystemExit: when one failed, having told why, or when this one is told to end.
     """
+    if device.type == "mps":
+        raise StageError(
+            f"imdb.train.device = 'mps' with imdb.train.processes = {processes}: a Mac's is for one"
+            " process; allowed: 1, or imdb.train.device = 'cpu'"
+        )
     # Slow to import, and one process needs none of it.
     from torch.distributed.elastic.multiprocessing import DefaultLogsSpecs, SignalException
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
@@ -83,7 +95,7 @@ def launch(module: str, processes: int) -> None:
             sys.exit(128 + told.sigval)
         except ChildFailedError as error:
             codes = [failure.exitcode for failure in error.failures.values()]
-            if said := [code for code in codes if code > 0 and code != LOST]:
+            if said := [code for code in codes if code > 0 and code not in (LOST, TOLD)]:
                 sys.exit(said[0])
             if left:
                 say("a training process was killed; all start again from the last checkpoint")
@@ -126,14 +138,20 @@ def joined(device: torch.device) -> Iterator[None]:
     except StageError:
         if leads():
             raise
-        sys.exit(1)
+        _leave(1)
     except RuntimeError as error:
         if not _lost(error):
             raise
-        sys.exit(LOST)
+        _leave(LOST)
     finally:
         if distributed.is_initialized():
             distributed.destroy_process_group()
+
+
+def _leave(code: int) -> NoReturn:
+    """End with this code, undisturbed by torchrun, which tells all to end when one has."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    sys.exit(code)
 
 
 def _lost(error: RuntimeError) -> bool:
@@ -155,8 +173,16 @@ def _in_a_group() -> bool:
     return distributed.is_available() and distributed.is_initialized()
 
 
+_batch = 0  # the length of the whole batch under way
+
+
 def share(whole: int) -> Share:
-    """This process's part of a batch of so many; reviews of similar length go to all in turn."""
+    """This process's part of a batch of so many; reviews of similar length go to all in turn.
+
+    Until the next call that is the batch under way.
+    """
+    global _batch
+    _batch = whole
     own = np.arange(whole)
     if _in_a_group():
         own = own[distributed.get_rank() :: size()]
@@ -278,7 +304,11 @@ class Dropout(nn.Dropout):
         if not self.training:
             return states
         rows, width = states.shape
-        mask = super().forward(torch.ones(rows * size(), width))
-        if _in_a_group():
-            mask = mask[distributed.get_rank() :: size()]
+        if not _in_a_group():
+            return states * super().forward(torch.ones(rows, width)).to(states.device)
+        # Exactly as large as one process would draw it: what is drawn next depends on it too.
+        mask = super().forward(torch.ones(_batch, width))[distributed.get_rank() :: size()]
+        mask = (
+            mask if len(mask) else torch.ones(rows, width)
+        )  # of one that has no review of its own
         return states * mask.to(states.device)

@@ -364,7 +364,7 @@ def main() -> None:
     reviews = load_reviews(args.reviews)
     if settings.train.processes > 1 and not together.called():
         os.environ |= LARGE_PAGES
-        return together.launch("stages.imdb.train", settings.train.processes)
+        return together.launch("stages.imdb.train", settings.train.processes, device)
 
     with together.joined(device):
         train_networks(args, settings, reviews, device)

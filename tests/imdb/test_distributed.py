@@ -223,10 +223,13 @@ def test_no_process_outlives_the_stage(site: Site, how: str) -> None:
 
 
 def test_a_training_that_diverges_is_told_once_and_not_tried_again(site: Site) -> None:
-    bad = torch.full_like(site.weights("1", "pretrain")["embedding.weight"], 3e38)
+    done = site.run("start", "pretrain", **processes(1))
+    assert done.returncode == 0, done.stderr
+    weights = site.weights("start", "pretrain")
+    weights["lstm.weight_ih_l0"].fill_(3e38)[:, ::2] *= -1  # infinity minus infinity is no number
+    weights["embedding.weight"].fill_(3e38)
     place = site.folder / "diverged"
     command = site.command("diverged", "lstm", **processes(2))
-    weights = {**site.weights("1", "pretrain"), "embedding.weight": bad}
     save_file(weights, place / "bad.safetensors")
     done = subprocess.run(
         [sys.executable, "-m", *command, "--pretrained", str(place / "bad.safetensors")],
@@ -325,21 +328,26 @@ def test_two_machines_train_as_two_processes_of_one(
     for address, within in hosts.items():
         torchrun = [sys.executable, "-m", "torch.distributed.run", "--nnodes=2"]
         torchrun += ["--nproc-per-node=1", "--max-restarts=2", "--rdzv-backend=c10d"]
-        torchrun += [f"--rdzv-endpoint={first}:29400", f"--local-addr={address}", "-m"]
+        torchrun += [f"--rdzv-endpoint={first}:29400", f"--local-addr={address}"]
+        torchrun += [f"--rdzv-conf=is_host={str(address == first).lower()}", "-m"]
         command = site.command(f"host-{address}", "mean", mean={"epochs": 12})
         running[address] = subprocess.Popen(
             [*within, *torchrun, *command],
             stderr=subprocess.PIPE, text=True, cwd=ROOT, env=environment,
         )  # fmt: skip
-    wait_for(lambda: list(site.folder.glob("host-*/mean-kept/seed*")))
-    followers = [
-        process
-        for parent in running.values()
-        for process in psutil.Process(parent.pid).children(recursive=True)
-        if process.environ().get("RANK") == "1"
-    ]
-    followers[0].kill()
-    said = {address: process.communicate()[1] for address, process in running.items()}
+    try:
+        wait_for(lambda: list(site.folder.glob("host-*/mean-kept/seed*")))
+        followers = [
+            process
+            for parent in running.values()
+            for process in psutil.Process(parent.pid).children(recursive=True)
+            if process.environ().get("RANK") == "1"
+        ]
+        followers[0].kill()
+        said = {address: process.communicate()[1] for address, process in running.items()}
+    finally:
+        for process in running.values():
+            process.kill()
     assert [process.returncode for process in running.values()] == [0, 0], said
     [out] = site.folder.glob("host-*/mean")  # one alone has written
     assert out.parent.name.removeprefix("host-") in said

@@ -11,6 +11,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from types import TracebackType
 
+import psutil
+
 from stages.common.memory import reserve
 
 # NumPy and safetensors lose the number of the system's error, and keep only its words.
@@ -43,7 +45,7 @@ def run(main: Callable[[], None]) -> None:
     """
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     if "DVC_STAGE" in os.environ:
-        threading.Thread(target=_end_with_dvc, daemon=True).start()
+        end_with_parent(_child_of_dvc())
     try:
         reserve()
         main()
@@ -93,19 +95,29 @@ def _printable(message: str) -> str:
     )
 
 
-def _end_with_dvc() -> None:
-    """End when DVC has, so that the next `dvc repro` does not meet this stage."""
-    import psutil
+def _child_of_dvc() -> psutil.Process:
+    """The process that DVC started for this stage.
 
+    DVC starts it by a shell. bash makes way for the stage; dash stays in between. And a stage may
+    have started us, to train together.
+    """
+    child = psutil.Process()
     with suppress(psutil.NoSuchProcess):
-        child = psutil.Process()
-        # DVC starts a stage by a shell. bash makes way for the stage; dash stands in between, and
-        # is DVC's child then.
         for parent in child.parents():
             if "-m stages." not in " ".join(parent.cmdline()):
                 break
             child = parent
-        dvc = child.ppid()
-        while child.ppid() == dvc:
-            time.sleep(0.5)
-    os.kill(os.getpid(), signal.SIGTERM)
+    return child
+
+
+def end_with_parent(child: psutil.Process) -> None:
+    """Have this process end when the child's parent has: one that was killed sends no word."""
+    parent = child.ppid()
+
+    def watch() -> None:
+        with suppress(psutil.NoSuchProcess):
+            while child.ppid() == parent:
+                time.sleep(0.5)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=watch, daemon=True).start()

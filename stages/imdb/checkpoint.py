@@ -2,6 +2,9 @@
 
 Whatever is random in a step is drawn from the seed and the step's number alone. So the state of a
 training is its network, its optimisers, the number of the step, and little more: a `Run`.
+
+Of processes that train together all have the same run, and the first keeps the file; the others get
+the run from that one, be its disk on another machine.
 """
 
 import hashlib
@@ -22,7 +25,8 @@ from torch import Tensor, nn
 
 from stages.common.files import atomic
 from stages.common.progress import say
-from stages.imdb.device import has_bfloat16
+from stages.imdb import together
+from stages.imdb.device import CPU, device_of, has_bfloat16
 
 SECONDS = float(os.environ.get("CHECKPOINT_SECONDS", "10"))  # between two checkpoints, at least
 
@@ -84,8 +88,8 @@ class Checkpoint:
         self.saved = time.monotonic()
 
     def save_if_due(self, run: Run[NetworkT]) -> bool:
-        """Save, unless that was less than SECONDS ago; whether it was done."""
-        due = time.monotonic() - self.saved >= SECONDS
+        """Save, unless another process does or it is less than SECONDS ago; whether it was done."""
+        due = together.leads() and time.monotonic() - self.saved >= SECONDS
         if due:
             self.save(run)
         return due
@@ -105,8 +109,18 @@ class Checkpoint:
     def resume(self, run: Run[NetworkT], quiet: bool = False) -> None:
         """Bring a new run to where the file's stood, if there is one that belongs to it.
 
-        That is told, unless `quiet`.
+        That is told, unless `quiet`. Afterwards the run is the same in all processes.
         """
+        if together.leads():
+            self._read(run, quiet)
+        if together.size() > 1:
+            about = together.from_first(json.dumps([run.step, run.sums, run.curves]).encode())
+            run.step, run.sums, run.curves = json.loads(about)
+            tensors = together.from_first(safetensors.torch.save(_tensors(run)))
+            if not together.leads():
+                _restore(run, safetensors.torch.load(tensors))
+
+    def _read(self, run: Run[NetworkT], quiet: bool) -> None:
         try:
             with safetensors.safe_open(self.path, framework="pt") as file:
                 about = json.loads(file.metadata()["about"])
@@ -143,7 +157,7 @@ def _restore(run: Run[NetworkT], tensors: dict[str, Tensor]) -> None:
         if kind == "network":
             weights[rest] = tensor
         elif kind == "carried":
-            run.carried[rest] = tensor
+            run.carried[rest] = tensor.to(device_of(run.network))
         else:
             number, parameter, key = rest.split("/")
             value = int(tensor) if tensor.dtype == torch.int64 else tensor
@@ -155,7 +169,7 @@ def _restore(run: Run[NetworkT], tensors: dict[str, Tensor]) -> None:
         )
 
 
-def identity_of(settings: object, inputs: Iterable[Path]) -> str:
+def identity_of(settings: object, inputs: Iterable[Path], device: torch.device = CPU) -> str:
     """A digest of what a training's bits depend on: its code, parameters and data.
 
     All the code under `stages/` counts: a change too many costs a beginning anew, no more.
@@ -163,9 +177,10 @@ def identity_of(settings: object, inputs: Iterable[Path]) -> str:
     Args:
         settings: the parameters, with a `repr` that tells them all.
         inputs: the files and folders that the training reads.
+        device: that it runs on; the number of processes counts too.
     """
     versions = [version(name) for name in ("numpy", "scikit-learn", "torch")]
-    parts = [settings, versions, has_bfloat16()]
+    parts = [settings, versions, together.size(), device.type, has_bfloat16(device)]
     digest = hashlib.sha256(" ".join(map(repr, parts)).encode())
     code = sorted(Path(__file__).parent.parent.rglob("*.py"))
     for path in [*code, *inputs]:

@@ -10,6 +10,7 @@ from dvclive import Live
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812  its name in every PyTorch text
 
+from stages.common.errors import StageError
 from stages.common.progress import say
 from stages.imdb.checkpoint import Run
 from stages.imdb.models import Network
@@ -69,8 +70,17 @@ def fit(
 
 
 def validate(network: Network, reviews: Reviews, places: Indices) -> tuple[float, float]:
-    """Mean cross-entropy and accuracy on some labelled reviews."""
+    """Mean cross-entropy and accuracy on some labelled reviews.
+
+    Raises:
+        StageError: when a rating is no number.
+    """
     good = torch.from_numpy(rate(network, [reviews[i] for i in places]))
+    if not good.isfinite().all():
+        raise StageError(
+            "the rating of a held-out review is no number: the training diverged and no model is"
+            " written; lower the learning_rate in params.yaml"
+        )
     labels = torch.from_numpy(reviews.labels[places]).float()
     loss = F.binary_cross_entropy(good, labels).item()
     return loss, float(np.mean((good > 0.5).numpy() == (labels > 0.5).numpy()))

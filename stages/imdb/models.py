@@ -79,7 +79,7 @@ class LSTMClassifier(nn.Module):
 
     def rate(self, embeddings: Tensor, lengths: Tensor) -> Tensor:
         """The logits [batch] of reviews that are embedded already [batch × review_len × dim]."""
-        with autocast():
+        with autocast(embeddings.device):
             states, _ = self.lstm(embeddings)  # batch × review_len × hidden
         return self.output(self.dropout(pool(states.float(), lengths))).squeeze(-1)
 

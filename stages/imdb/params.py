@@ -1,6 +1,6 @@
 """The parameters of project 3, as `params.yaml` explains them."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
@@ -36,6 +36,13 @@ class Linear(Section):
     ngrams: Annotated[int, Field(ge=1, le=3)]
     min_reviews: Annotated[int, Field(ge=1, le=1_000_000)]
     C: Annotated[float, Field(gt=0, le=1e6)]
+
+
+class Train(Section):
+    """How all networks are trained, whatever they are."""
+
+    device: Literal["auto", "cpu", "cuda", "mps"]
+    processes: Annotated[int, Field(ge=1, le=1_024)]
 
 
 class Training(Section):
@@ -86,6 +93,7 @@ class Imdb(Section):
     embedding_dim: Annotated[int, Field(ge=1, le=4_096)]
     validation: Annotated[float, Field(ge=0, le=0.5)]
     seeds: Annotated[list[Seed], Field(min_length=1, max_length=100)]
+    train: Train
     mean: Mean
     pretrain: Pretrain
     lstm: LSTM

@@ -7,7 +7,7 @@ of a Neural Probabilistic Language Model", 2008).
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -15,8 +15,9 @@ import torch
 from torch import Tensor, nn
 
 from stages.common.errors import StageError
+from stages.imdb import together
 from stages.imdb.checkpoint import Run
-from stages.imdb.device import autocast, deterministic, fast_dtype
+from stages.imdb.device import CPU, autocast, deterministic, device_of, fast_dtype
 from stages.imdb.models import PAD, start
 from stages.imdb.params import Pretrain
 from stages.imdb.reviews import Ids, Indices, Reviews
@@ -54,7 +55,7 @@ class LanguageModel(nn.Module):
             The guesses, float32 [batch × steps × embedding_dim]: the logit of a word is its
             embedding times the guess, plus its bias. And the new state, cut from the gradient.
         """
-        with autocast():
+        with autocast(ids.device):
             states, (h, c) = self.lstm(self.embedding(ids), state)
             guesses = self.projection(states)
         return guesses.float(), (h.detach(), c.detach())
@@ -82,11 +83,12 @@ class SampledSoftmax(torch.autograd.Function):
         count = len(guesses)
         d_guesses, d_right = torch.empty_like(guesses), torch.empty_like(right)
         d_rows, d_biases = torch.zeros_like(rows), torch.zeros_like(biases)
-        fast_rows = rows.to(fast_dtype())
+        fast_type = fast_dtype(rows.device)
+        fast_rows = rows.to(fast_type)
         loss = 0.0
         for begin in range(0, count, CHUNK):
             chunk = slice(begin, begin + CHUNK)
-            fast = guesses[chunk].to(fast_dtype())
+            fast = guesses[chunk].to(fast_type)
             logits = (fast @ fast_rows.T).to(biases) + biases  # chunk × sample
             hit = hits[chunk].clamp(min=0)[:, None]
             # The right word is no wrong answer, also where the sample happens to hold it.
@@ -98,7 +100,7 @@ class SampledSoftmax(torch.autograd.Function):
             d_right[chunk] = ((right[chunk] - total).exp() - 1) / count
             d_logits = (logits.sub_(total[:, None])).exp_().div_(count)
             d_biases += d_logits.sum(0)
-            d_fast = d_logits.to(fast_dtype())
+            d_fast = d_logits.to(fast_type)
             d_guesses[chunk] = (d_fast @ fast_rows).to(guesses)
             d_rows += (d_fast.T @ fast).to(rows)
         ctx.save_for_backward(d_guesses, d_right, d_rows, d_biases)
@@ -134,34 +136,57 @@ def loss(model: LanguageModel, guesses: Tensor, targets: Tensor, sampler: Sample
         targets: int64 [guesses], the words that do follow.
     """
     weight, bias = model.embedding.weight, model.bias
-    sample = sampler.draw()
+    drawn = sampler.draw()
+    sample = drawn.to(bias.device)
     place = torch.full_like(bias, -1, dtype=torch.int64)
-    place[sample] = torch.arange(len(sample))
+    place[sample] = torch.arange(len(sample), device=bias.device)
     right = (guesses * weight[targets]).sum(1) + bias[targets]
-    biases = bias[sample] - sampler.log_chance[sample]
+    biases = bias[sample] - sampler.log_chance[drawn].to(bias)
     mean: Tensor = SampledSoftmax.apply(guesses, right, weight[sample], biases, place[targets])  # type: ignore[no-untyped-call]
     return mean
 
 
-def streams(reviews: Reviews, places: Indices, batch: int, generator: np.random.Generator) -> Ids:
+def streams(
+    reviews: Reviews,
+    places: Indices,
+    batch: int,
+    generator: np.random.Generator,
+    own: Iterable[int] | None = None,
+) -> Ids:
     """All reviews end to end in random order, PAD before each, cut into `batch` streams.
 
+    Args:
+        reviews: among others those to read.
+        places: int64, the numbers of those to read.
+        batch: streams.
+        generator: of the order.
+        own: the numbers of the streams wanted, all by default; no others are read.
+
     Returns:
-        int32 [batch × words].
+        int32 [own × words].
     """
-    pieces: list[Ids] = []
+    order = generator.permutation(places)
+    ends = np.cumsum(reviews.lengths[order] + 1)
+    length = int(ends[-1]) // batch
     boundary = np.array([PAD], np.int32)
-    for review in generator.permutation(places):
-        pieces += (boundary, reviews[review])
-    stream = np.concatenate(pieces)
-    length = len(stream) // batch
-    return stream[: batch * length].reshape(batch, length)
+
+    def read(start: int) -> Ids:
+        first, last = np.searchsorted(ends, [start, start + length - 1], side="right")
+        pieces: list[Ids] = []
+        for review in order[first : last + 1]:
+            pieces += (boundary, reviews[review])
+        skipped = start - (int(ends[first - 1]) if first else 0)
+        return np.concatenate(pieces)[skipped : skipped + length]
+
+    return np.stack([read(i * length) for i in (range(batch) if own is None else own)])
 
 
-def begin(vocabulary: int, embedding_dim: int, hidden: int, seed: int) -> Run[LanguageModel]:
+def begin(
+    vocabulary: int, embedding_dim: int, hidden: int, seed: int, device: torch.device = CPU
+) -> Run[LanguageModel]:
     """A language model that has not learned anything, and its optimiser."""
     deterministic(seed)
-    model = LanguageModel(vocabulary, embedding_dim, hidden)
+    model = LanguageModel(vocabulary, embedding_dim, hidden).to(device)
     return Run(model, [torch.optim.Adam(model.parameters(), betas=(0.9, 0.99), fused=True)], seed)
 
 
@@ -169,6 +194,8 @@ def pretrain(
     run: Run[LanguageModel], reviews: Reviews, places: Indices, settings: Pretrain
 ) -> Iterator[float]:
     """Train the run's language model in place, on reviews whose labels are not looked at.
+
+    Each process of a group reads streams of its own; the state that is carried is that of all.
 
     Yields:
         The loss of each step; the run may be saved then.
@@ -179,31 +206,45 @@ def pretrain(
     model = run.network
     steps = steps_of(reviews, places, settings)
     steps_an_epoch = steps // settings.epochs
-    sampler = Sampler(torch.from_numpy(counts_of(reviews, places)), settings.sample)
+    counts = together.from_first(counts_of(reviews, places).tobytes() if together.leads() else b"")
+    sampler = Sampler(torch.frombuffer(bytearray(counts), dtype=torch.int64), settings.sample)
+    device, batch = device_of(model), settings.batch
+    share = together.share(batch)
+    own = torch.from_numpy(share.places)
     model.train()
     while run.step < steps:
         epoch, done = divmod(run.step, steps_an_epoch)
         if not done:
             run.carried = {}
-        stream = torch.from_numpy(streams(reviews, places, settings.batch, run.order(epoch)))
+        stream = torch.from_numpy(
+            streams(reviews, places, batch, run.order(epoch), share.places)
+        ).to(device)
         for i in range(done, steps_an_epoch):
             run.random()
             window = stream[:, i * settings.steps : (i + 1) * settings.steps + 1]
-            state = (run.carried["h"], run.carried["c"]) if run.carried else None
+            state = None
+            if run.carried:
+                h, c = (run.carried[name][:, own].contiguous() for name in ("h", "c"))
+                state = (h, c)
             guesses, (h, c) = model(window[:, :-1], state)
-            run.carried = {"h": h, "c": c}
+            run.carried = {
+                "h": together.whole(h, 1, share, batch),
+                "c": together.whole(c, 1, share, batch),
+            }
             value = loss(model, guesses.flatten(0, 1), window[:, 1:].flatten().long(), sampler)
             value.backward()
+            together.add_up(model, share.weight)
             nn.utils.clip_grad_norm_(model.parameters(), CLIP)
             rate = min(1, (run.step + 1) / WARM_UP) * (1 - run.step / steps)
             run.take_step(settings.learning_rate * rate)
             run.step += 1
-            if not math.isfinite(value.item()):
+            [mean] = together.total(value.item() * share.weight)
+            if not math.isfinite(mean):
                 raise StageError(
-                    f"pretraining: the loss of step {run.step} is {value.item()}: the training"
+                    f"pretraining: the loss of step {run.step} is {mean}: the training"
                     " diverged; lower imdb.pretrain.learning_rate"
                 )
-            yield value.item()
+            yield mean
 
 
 def steps_of(reviews: Reviews, places: Indices, settings: Pretrain) -> int:

@@ -13,6 +13,7 @@ from stages.common.errors import run
 from stages.common.processes import processors
 from stages.common.progress import progress
 from stages.imdb.batches import in_order_of_length, pad
+from stages.imdb.device import device_of
 from stages.imdb.predictions import Predictions, write
 from stages.imdb.reviews import Ids, Indices
 from stages.imdb.reviews import load as load_reviews
@@ -67,8 +68,8 @@ def rate_by_all(networks: Sequence[Network], reviews: Sequence[Ids], label: str)
 @torch.inference_mode()
 def rate_batch(network: Network, reviews: Sequence[Ids]) -> Ratings:
     """`rate` for as many reviews as the network should see at once."""
-    ids, lengths = pad(reviews)
-    return torch.sigmoid(network(ids, lengths)).numpy()
+    ids, lengths = (part.to(device_of(network)) for part in pad(reviews))
+    return torch.sigmoid(network(ids, lengths)).cpu().numpy()
 
 
 def batches_of(reviews: Sequence[Ids]) -> Iterator[Indices]:

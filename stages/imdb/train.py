@@ -1,9 +1,12 @@
 """Stage: train one of the two networks, from every seed.
 
-Each processor trains a seed, on one thread: two seeds side by side on two processors are done
-sooner than one after the other on both, and the weights do not depend on how many processors there
-are. The seeds take turns, from one checkpoint to the next, so that all end at about the same time
-and no processor is idle while the last is trained.
+On the CPU, each processor trains a seed, on one thread: two seeds side by side on two processors
+are done sooner than one after the other on both, and the weights do not depend on how many
+processors there are. The seeds take turns, from one checkpoint to the next, so that all end at
+about the same time and no processor is idle while the last is trained.
+
+On a graphics card, or where several processes share each batch (`stages.imdb.together`), one seed
+is trained after another.
 """
 
 import argparse
@@ -12,6 +15,7 @@ import shutil
 from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
 from multiprocessing.sharedctypes import Synchronized
@@ -26,8 +30,9 @@ from stages.common.errors import StageError, run
 from stages.common.files import atomic
 from stages.common.processes import SPAWN, pool, processors
 from stages.common.progress import progress, say
-from stages.imdb.checkpoint import Checkpoint, identity_of
-from stages.imdb.device import LARGE_PAGES, deterministic
+from stages.imdb import together
+from stages.imdb.checkpoint import Checkpoint, Run, identity_of
+from stages.imdb.device import LARGE_PAGES, choose, deterministic, keep_memory
 from stages.imdb.fit import Lesson, fit
 from stages.imdb.models import MeanClassifier, Network
 from stages.imdb.params import LSTM, Imdb, Training
@@ -42,7 +47,7 @@ from stages.imdb.saved import (
     save_description,
     save_weights,
 )
-from stages.imdb.training import Objective, adversarial, begin, plain
+from stages.imdb.training import Objective, adversarial, begin, plain, train
 
 
 @dataclass(frozen=True)
@@ -86,22 +91,23 @@ def description_of(model: ModelName, settings: Imdb, reviews: Reviews) -> Descri
     return Description(model=model, data=reviews.data, seeds=settings.seeds, sizes=sizes)
 
 
-def train_seed(task: Task, seed: int, again: bool) -> bool:
-    """Train from one seed until a checkpoint is due; at the end of the training write the weights.
+def train_seed(task: Task, seed: int, again: bool = False) -> Iterator[tuple[int, bool]]:
+    """Train from one seed, from its checkpoint on; at the end write the weights.
 
     Args:
         task: what to do.
         seed: of everything random.
         again: whether this is not the seed's first turn since the stage began.
 
-    Returns:
-        Whether that was the end.
+    Yields:
+        How many more reviews have been learned from, and whether a checkpoint was written.
     """
     reviews = load_reviews(task.reviews)
     deterministic(seed)
     network = build(description_of(task.model, task.settings, reviews))
     if task.pretrained is not None:
         load_pretrained(network, task.pretrained)
+    network.to(choose(task.settings.train.device))
     curves: list[dict[str, float]] = []
     seen = 0
     for number, (settings, objective) in enumerate(phases(network, task.settings), 1):
@@ -113,18 +119,37 @@ def train_seed(task: Task, seed: int, again: bool) -> bool:
         checkpoint.resume(phase, quiet=again)
         begun = phase.step
         if not again:
-            _count(phase.step * settings.batch)  # about, but for the time left that is enough
-        name, live = f"{task.model}, seed {seed}", task.live / f"seed-{seed}"
-        for reviews_done in fit(name, phase, objective, lesson, settings, live, seen):
-            _count(reviews_done)
-            if checkpoint.save_if_due(phase):
-                return False
-        if phase.step > begun:
+            yield phase.step * settings.batch, False  # about, but enough for the time left
+        for reviews_done in learn(task, seed, phase, objective, lesson, settings, seen):
+            yield reviews_done, checkpoint.save_if_due(phase)
+        if phase.step > begun and together.leads():
             checkpoint.save(phase)
         curves = phase.curves
         seen += settings.epochs * len(lesson.places)
-    save_weights(network, task.folder, seed)
-    return True
+    if together.leads():
+        save_weights(network, task.folder, seed)
+
+
+def learn(
+    task: Task,
+    seed: int,
+    phase: Run[Network],
+    objective: Objective,
+    lesson: Lesson,
+    settings: Training,
+    seen: int,
+) -> Iterator[int]:
+    """Train a phase of a network in place; the first of several processes draws the curves.
+
+    Yields:
+        How many more reviews have been learned from.
+    """
+    if together.leads():
+        name, live = f"{task.model}, seed {seed}", task.live / f"seed-{seed}"
+        yield from fit(name, phase, objective, lesson, settings, live, seen)
+    else:
+        steps = train(phase, objective, lesson.reviews, lesson.places, lesson.targets, settings)
+        yield from (step.reviews for step in steps)
 
 
 def load_pretrained(network: Network, path: Path) -> None:
@@ -176,7 +201,8 @@ def phases(network: Network, settings: Imdb) -> list[tuple[Training, Objective]]
     if isinstance(network, MeanClassifier):
         return [(own, partial(plain, network)) for own in trainings(settings.mean)]
     lstm = settings.lstm
-    network.dropout.p = lstm.dropout  # no part of the trained network: not in `sizes`
+    # No part of the trained network: not in `sizes`.
+    network.dropout = together.Dropout(lstm.dropout)
     objectives = [partial(adversarial, network, p) for p in (0.0, lstm.refine.perturbation)]
     return list(zip(trainings(lstm), objectives, strict=False))
 
@@ -199,23 +225,53 @@ def _count(reviews: int) -> None:
         _done.value += reviews
 
 
+def take_turn(task: Task, seed: int, again: bool) -> bool:
+    """Train from one seed until a checkpoint is due, or to the end; whether that was the end."""
+    for reviews, saved in train_seed(task, seed, again):
+        _count(reviews)
+        if saved:
+            return False
+    return True
+
+
 def take_turns(
     executor: ProcessPoolExecutor, task: Task, done: "Synchronized[int]"
 ) -> Iterator[int]:
     """Train all seeds; yield now and then how many more reviews are done."""
-    turns = {executor.submit(train_seed, task, seed, False): seed for seed in task.settings.seeds}
+    turns = {executor.submit(take_turn, task, seed, False): seed for seed in task.settings.seeds}
     seen = 0
     while turns:
         for future in wait(turns, 0.2, FIRST_COMPLETED).done:
             seed = turns.pop(future)
             if not future.result():
-                turns[executor.submit(train_seed, task, seed, True)] = seed
+                turns[executor.submit(take_turn, task, seed, True)] = seed
         now = done.value
         yield now - seen
         seen = now
 
 
-def train_all(task: Task, total: int) -> None:
+def one_by_one(task: Task, total: int) -> None:
+    """Train from every seed, one after another, in this process and those of its group.
+
+    Args:
+        task: what to do.
+        total: see `side_by_side`.
+
+    Raises:
+        StageError: when the training of a seed diverges.
+    """
+    keep_memory()
+    torch.set_num_threads(1)
+    done: Iterator[int] = (
+        reviews for seed in task.settings.seeds for reviews, _ in train_seed(task, seed)
+    )
+    if together.leads():
+        done = progress(done, total, task.model, "review", size=lambda n: n)
+    for _ in done:
+        pass
+
+
+def side_by_side(task: Task, total: int) -> None:
     """Train from every seed, as many at a time as there are processors.
 
     Args:
@@ -243,29 +299,24 @@ def train_all(task: Task, total: int) -> None:
             executor.shutdown(cancel_futures=True)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("model", choices=["mean", "lstm"])
-    parser.add_argument("--params", type=Path, default=Path("params.yaml"))
-    parser.add_argument("--reviews", type=Path, required=True, help="over the vocabulary")
-    parser.add_argument("--pretrained", type=Path, help="a language model to start from")
-    parser.add_argument("--teacher", type=Path, help="ratings of the unlabelled reviews")
-    parser.add_argument("--live", type=Path, required=True, help="folder for the curves")
-    parser.add_argument("--checkpoints", type=Path, required=True, help="folder, gone at the end")
-    parser.add_argument("--out", type=Path, required=True, help="folder for the trained networks")
-    args = parser.parse_args()
-    if args.model == "mean" and args.pretrained:
-        parser.error("--pretrained is for the lstm")
-    settings = params.load(args.params, "imdb", Imdb)
+def train_networks(
+    args: argparse.Namespace, settings: Imdb, reviews: Reviews, device: torch.device
+) -> None:
+    """Train from every seed and write the networks, if this process is the one that writes.
 
-    reviews = load_reviews(args.reviews)
+    Args:
+        args: the command line.
+        settings: the parameters.
+        reviews: over the vocabulary.
+        device: to train on.
+    """
     own = section(args.model, settings)
     inputs = [path for path in (args.reviews, args.pretrained, args.teacher) if path]
-    seen = (own, settings.embedding_dim, settings.validation)
-    identity = identity_of(seen, inputs)
-    with atomic(args.out) as folder:
-        folder.mkdir()
-        labelled, held_out = split_by_film(reviews.index, settings.validation)
+    identity = identity_of((own, settings.embedding_dim, settings.validation), inputs, device)
+    together.agree(identity)
+    labelled, held_out = split_by_film(reviews.index, settings.validation)
+    leads = together.leads()
+    with atomic(args.out) if leads else nullcontext(args.out) as folder:
         task = Task(
             model=args.model,
             settings=settings,
@@ -280,14 +331,43 @@ def main() -> None:
             identity=identity,
         )
         counts = [len(lesson_of(task, each, reviews, seed=0).places) for each in trainings(own)]
-        say(
-            f"{args.model}: {len(settings.seeds)} seeds, each learning from {len(labelled):,}"
-            f" labelled and {counts[0] - len(labelled):,} unlabelled reviews"
-        )
         total = sum(each.epochs * n for each, n in zip(trainings(own), counts, strict=True))
-        train_all(task, total * len(settings.seeds))
-        save_description(description_of(args.model, settings, reviews), reviews.words, folder)
-    shutil.rmtree(args.checkpoints, ignore_errors=True)
+        if leads:
+            folder.mkdir()
+            say(
+                f"{args.model}: {len(settings.seeds)} seeds, each learning from {len(labelled):,}"
+                f" labelled and {counts[0] - len(labelled):,} unlabelled reviews"
+            )
+        in_turn = together.size() > 1 or device.type != "cpu"
+        (one_by_one if in_turn else side_by_side)(task, total * len(settings.seeds))
+        if leads:
+            save_description(description_of(args.model, settings, reviews), reviews.words, folder)
+    if leads:
+        shutil.rmtree(args.checkpoints, ignore_errors=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("model", choices=["mean", "lstm"])
+    parser.add_argument("--params", type=Path, default=Path("params.yaml"))
+    parser.add_argument("--reviews", type=Path, required=True, help="over the vocabulary")
+    parser.add_argument("--pretrained", type=Path, help="a language model to start from")
+    parser.add_argument("--teacher", type=Path, help="ratings of the unlabelled reviews")
+    parser.add_argument("--live", type=Path, required=True, help="folder for the curves")
+    parser.add_argument("--checkpoints", type=Path, required=True, help="folder, gone at the end")
+    parser.add_argument("--out", type=Path, required=True, help="folder for the trained networks")
+    args = parser.parse_args()
+    if args.model == "mean" and args.pretrained:
+        parser.error("--pretrained is for the lstm")
+    settings = params.load(args.params, "imdb", Imdb)
+    device = choose(settings.train.device)
+    reviews = load_reviews(args.reviews)
+    if settings.train.processes > 1 and not together.called():
+        os.environ |= LARGE_PAGES
+        return together.launch("stages.imdb.train", settings.train.processes, device)
+
+    with together.joined(device):
+        train_networks(args, settings, reviews, device)
 
 
 if __name__ == "__main__":

@@ -5,16 +5,21 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812  its name in every PyTorch text
 
 from stages.common.errors import StageError
+from stages.imdb import together
 from stages.imdb.batches import pad, shuffled
 from stages.imdb.checkpoint import Run
+from stages.imdb.device import device_of, has_sparse
 from stages.imdb.models import LSTMClassifier, Network
 from stages.imdb.params import Training
 from stages.imdb.reviews import Ids, Indices, Reviews
+
+Kept = npt.NDArray[np.bool_] | slice
 
 REPORTS = 8  # in the course of a training
 WARM_UP = 0.05  # of all steps, over which the learning rate rises
@@ -47,7 +52,7 @@ class Step:
 
 @dataclass(frozen=True)
 class Gradient:
-    """Of the batch's mean cross-entropy, ready in the parameters' `grad`; and what it is of."""
+    """Of these reviews' mean cross-entropy, in the parameters' `grad`; and what it is of."""
 
     logits: Tensor  # [batch]
     loss: float
@@ -65,7 +70,10 @@ def train(
     targets: Tensor,
     settings: Training,
 ) -> Iterator[Step]:
-    """Train the run's network in place, from the step it is at.
+    """Train the run's network in place, from the step it is at, where its weights are.
+
+    Of every batch each process of a group learns from its own reviews and reads no others; what is
+    random is drawn for the whole batch, so that it does not depend on their number.
 
     Args:
         run: its state; between two steps it may be saved.
@@ -85,6 +93,7 @@ def train(
     lengths = np.minimum(reviews.lengths[places], settings.window)
     steps_an_epoch = math.ceil(len(places) / settings.batch)
     steps = settings.epochs * steps_an_epoch
+    device = device_of(run.network)
     while run.step < steps:
         epoch, before = divmod(run.step, steps_an_epoch)
         batches = shuffled(lengths, settings.batch, run.order(epoch))
@@ -93,23 +102,31 @@ def train(
             generator = run.random()
             chosen = places[batch]
             windows = [cut(reviews[i], settings.window, generator) for i in chosen]
-            ids, lens = pad([drop_words(w, settings.word_dropout, generator) for w in windows])
-            target = targets[chosen]
+            kept = [keep_words(len(w), settings.word_dropout, generator) for w in windows]
+            share = together.share(len(chosen))
+            ids, lens = pad([windows[i][kept[i]] for i in share.places])
+            ids, lens, target = (
+                part.to(device) for part in (ids, lens, targets[chosen[share.places]])
+            )
             rate = settings.learning_rate * schedule(run.step / steps)
             gradients = []
             for gradient in objective(ids, lens, target):
+                together.add_up(run.network, share.weight)
+                if isinstance(run.network, LSTMClassifier):
+                    clip(run.network)
                 run.take_step(rate)
                 gradients.append(gradient)
             run.step += 1
             first = gradients[0]  # of the reviews as they are
-            if not math.isfinite(first.loss):
+            own_right = int(((first.logits > 0) == (target > 0.5))[: share.count].sum())
+            loss, right = together.total(first.loss * share.weight, own_right)
+            if not math.isfinite(loss):
                 raise StageError(
-                    f"step {run.step}: the loss is {first.loss}: the training diverged and no"
+                    f"step {run.step}: the loss is {loss}: the training diverged and no"
                     f" model is written; lower the learning_rate, {settings.learning_rate}, in"
                     " params.yaml"
                 )
-            right = int(((first.logits > 0) == (target > 0.5)).sum())
-            run.add(reviews=len(chosen), loss=first.loss * len(chosen), right=right)
+            run.add(reviews=len(chosen), loss=loss * len(chosen), right=right)
             report = None
             if run.step * REPORTS // steps > (run.step - 1) * REPORTS // steps:
                 done = run.step - epoch * steps_an_epoch
@@ -147,7 +164,6 @@ def adversarial(
     loss.backward()
     uphill = embeddings.grad
     assert uphill is not None  # noqa: S101  retain_grad keeps it
-    clip(network)
     yield Gradient(logits, loss.item())
 
     if perturbation == 0:
@@ -156,7 +172,6 @@ def adversarial(
     logits = network.rate(network.embedding(ids) + move, lengths)
     loss = F.binary_cross_entropy_with_logits(logits, labels)
     loss.backward()
-    clip(network)
     yield Gradient(logits, loss.item())
 
 
@@ -190,9 +205,13 @@ def cut(ids: Ids, window: int, generator: np.random.Generator) -> Ids:
     return ids[start : start + window]
 
 
-def drop_words(ids: Ids, share: float, generator: np.random.Generator) -> Ids:
-    """Leave out a random share of the words, so that no network leans on a few (0: none)."""
-    return ids[generator.random(len(ids)) >= share] if share else ids
+def keep_words(count: int, share: float, generator: np.random.Generator) -> Kept:
+    """Which of so many words not to leave out: a random share, so that no network leans on a few.
+
+    Returns:
+        What to index the words with: bool [count], or, with a share of 0, a slice of them all.
+    """
+    return generator.random(count) >= share if share else slice(None)
 
 
 def schedule(progress: float) -> float:
@@ -211,7 +230,9 @@ def optimizers_of(network: nn.Module) -> list[torch.optim.Optimizer]:
     Most of the 30,000 rows are not in the batch; to go through them all takes longer.
     """
     embeddings = [m for m in network.modules() if isinstance(m, nn.EmbeddingBag | nn.Embedding)]
-    sparse = [embedding.weight for embedding in embeddings]
+    for embedding in embeddings:
+        embedding.sparse = has_sparse(device_of(network))
+    sparse = [embedding.weight for embedding in embeddings if embedding.sparse]
     dense = [p for p in network.parameters() if all(p is not weight for weight in sparse)]
     optimizers: list[torch.optim.Optimizer] = [torch.optim.Adam(dense, betas=BETAS, fused=True)]
     if sparse:

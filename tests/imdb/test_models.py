@@ -24,7 +24,7 @@ from stages.imdb.predictions import Predictions, write
 from stages.imdb.pretraining import LanguageModel, SampledSoftmax
 from stages.imdb.reviews import Reviews
 from stages.imdb.train import Task, lesson_of, phases
-from stages.imdb.training import adversarial, begin, clip, cut, drop_words, plain, schedule, train
+from stages.imdb.training import adversarial, begin, clip, cut, keep_words, plain, schedule, train
 from tests.conftest import ROOT
 
 VOCABULARY = 50
@@ -94,7 +94,9 @@ def test_a_window_is_a_piece_of_the_review(review: list[int], window: int, share
     piece = list(cut(array(review), window, generator))
     assert len(piece) == min(window, len(review))
     assert any(review[i : i + len(piece)] == piece for i in range(len(review)))
-    assert set(drop_words(array(review), share, generator)) <= set(review)
+    kept = array(review)[keep_words(len(review), share, generator)]
+    assert set(kept) <= set(review)
+    assert share or len(kept) == len(review)
 
 
 def test_the_learning_rate_rises_and_falls() -> None:
@@ -147,7 +149,7 @@ def test_a_gradient_is_shortened_as_a_whole_and_only_if_it_is_long(factor: float
 def test_the_sampled_softmax_has_the_gradients_of_the_cross_entropy(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(pretraining, "fast_dtype", lambda: torch.float64)
+    monkeypatch.setattr(pretraining, "fast_dtype", lambda device: torch.float64)
     monkeypatch.setattr(pretraining, "CHUNK", 3)
     torch.manual_seed(0)
     guesses, right, rows, biases = (

@@ -64,7 +64,7 @@ def table(texts: list[str], splits: list[str] | None = None) -> pd.DataFrame:
 
 def test_a_file_is_the_same_whatever_the_number_of_processes(tmp_path: Path) -> None:
     texts = [f"word{i % 97} and word{i % 31} ." for i in range(12_000)]  # three row groups
-    write_reviews(table(texts), "made up", tmp_path / "r.parquet")
+    write_reviews([table(texts)], "made up", tmp_path / "r.parquet")
     one, two = (tokenize_file(tmp_path / "r.parquet", processes) for processes in (1, 2))
     assert one.words == two.words
     assert np.array_equal(one.ids, two.ids)

@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from concurrent.futures.process import BrokenProcessPool
 from functools import cache
+from itertools import count
 from pathlib import Path
 
 import numpy as np
@@ -37,8 +38,9 @@ def tokenize_all(texts: list[str]) -> tuple[list[str], Ids, Indices]:
     Returns:
         The words, the ids (int32 [tokens]) and the number of tokens of each text (int64 [texts]).
     """
-    numbers: defaultdict[str, int] = defaultdict()
-    numbers.default_factory = numbers.__len__  # a new word gets the next number
+    # A new word gets the next number. (`numbers.__len__` would give it too, but then `numbers` held
+    # itself, and its memory until the garbage collector comes by.)
+    numbers: defaultdict[str, int] = defaultdict(count().__next__)
     ids, lengths = array("i"), array("q")
     for text in texts:
         before = len(ids)

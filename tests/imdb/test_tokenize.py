@@ -1,5 +1,6 @@
 """The tokenizer and the format in which reviews are handed on."""
 
+import gc
 import subprocess
 import sys
 import tracemalloc
@@ -164,6 +165,19 @@ def test_ids_that_are_written_do_not_stay_in_memory(tmp_path: Path) -> None:
         assert tracemalloc.get_traced_memory()[1] < 4_000_000
     finally:
         tracemalloc.stop()
+
+
+def test_the_words_of_a_group_do_not_stay_in_memory() -> None:
+    texts = [f"word{i}" for i in range(10_000)]
+    gc.disable()
+    tracemalloc.start()
+    try:
+        for _ in range(5):
+            tokenize_all(texts)
+        assert tracemalloc.get_traced_memory()[0] < 500_000
+    finally:
+        tracemalloc.stop()
+        gc.enable()
 
 
 VOCABULARY = """

@@ -35,7 +35,7 @@ Indices = npt.NDArray[np.int64]
 BLOCK = 10_000  # reviews that are gone through at a time: some megabytes
 INDEX = {"id": "large_string", "split": "large_string", "film": "large_string",
          "stars": "int8", "label": "int8"}  # fmt: skip
-INDEX_ROWS = 1 << 20  # of the index that are read and written at a time
+INDEX_ROWS = 1 << 17  # of the index that are written at a time: a row group
 
 
 @dataclass(frozen=True)

@@ -1,12 +1,15 @@
-"""Measure how time and memory grow with the number of reviews: 1, 4 and 16 times as many.
+"""Measure how time and memory grow with the number of reviews: 1, 3 and 10 times as many.
 
     python -m benchmarks.growth
     python -m benchmarks.growth --quick    a look whether all runs, on a fiftieth of the reviews
+    python -m benchmarks.growth --data     without the trainings
 
 The reviews are the real ones, repeated: texts grow, the number of different words does not. What is
 run is the pipeline's own commands, in processes of their own:
 
+- download, whole, but of a table of one's own: a CSV file of the reviews with their splits.
 - tokenize and vocabulary, whole.
+- linear, whole: one that learns from the labelled training reviews and rates all others.
 - mean: the training of one network, one epoch on all labelled training reviews, one thread.
 - lstm: 40 steps of the training of one network on the same reviews, one thread, their time scaled
   to an epoch; the memory is that of these steps. Nothing is pretrained, no review without a label
@@ -15,8 +18,11 @@ run is the pipeline's own commands, in processes of their own:
 Time is from start to end of a command, imports included, but for the lstm, where it is that of the
 steps. Memory is that of all its processes together, a page that they share counted once, a page of
 a file read through the memory (`ids.npy`) counted as long as it is there, though the system may
-take it back. Each is run once: what is asked is the shape. To download and unpack is left out.
-Writes benchmarks/growth.md and benchmarks/growth.png.
+take it back. Each is run once: what is asked is the shape.
+
+What a hundred million reviews would take is no measurement: it is the last of the sizes, and for
+each further review what it took more than the one before, by review. Writes benchmarks/growth.md
+and benchmarks/growth.png.
 """
 
 import argparse
@@ -24,6 +30,8 @@ import json
 import sys
 import tempfile
 import time
+import tracemalloc
+from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -34,6 +42,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
 import yaml
+from pyarrow import csv
 
 from benchmarks.common import (
     REVIEWS,
@@ -54,7 +63,14 @@ from stages.imdb.params import Imdb
 from stages.imdb.reviews import load
 from stages.imdb.training import adversarial, begin, train
 
-TIMES = (1, 4, 16)
+TIMES = (1, 3, 10)
+DATA = ("download", "tokenize", "vocabulary")
+OWN = "table of one's own (CSV)"
+LIMIT = 1 << 30  # bytes that none of these may take
+MANY = 100_000_000  # reviews, on paper
+ENOUGH = 16 << 30  # bytes of a usual computer's memory
+NOISE = 1 << 20  # bytes for as many reviews again: less is no growth
+PER_REVIEW = 60  # bytes: those of `Reviews`, and of the orders and targets drawn over them
 STEPS = 40  # of the lstm that are timed
 WARM_UP = 5  # steps before
 FEWER = 50  # in a quick run only one review in so many
@@ -71,18 +87,43 @@ def repeat(table: pa.Table, times: int, path: Path) -> None:
 
 
 def parameters(source: Path, path: Path) -> None:
-    """Write the parameters, but for one network, one epoch, and nothing held out."""
+    """Write the parameters, but for one network, one epoch, nothing held out and one's own table.
+
+    The table is to be `own.csv` beside them.
+    """
     settings = yaml.safe_load(source.read_text("utf-8"))
-    settings["imdb"] |= {"seeds": [1], "validation": 0.0}
+    settings["imdb"] |= {"seeds": [1], "validation": 0.0, "source": str(path.parent / "own.csv")}
     settings["imdb"]["mean"]["epochs"] = settings["imdb"]["lstm"]["epochs"] = 1
     path.write_text(yaml.safe_dump(settings), "utf-8")
 
 
-def measure(reviews: Path, folder: Path) -> dict[str, Run]:
-    """Run each stage on a file of reviews; `folder` holds the parameters."""
+def own_table(reviews: Path, path: Path) -> None:
+    """Write a file of reviews as a table of one's own: a CSV file with text, label and split."""
+    schema = pa.schema([(name, pa.string()) for name in ("text", "label", "split")])
+    with csv.CSVWriter(path, schema) as writer:
+        for batch in pq.ParquetFile(reviews).iter_batches(GROUP, columns=schema.names):
+            label = batch["label"].cast(pa.string()).to_pylist()
+            known = pa.array(["" if each == "-1" else each for each in label])
+            columns = [batch["text"], known, batch["split"]]
+            writer.write_batch(pa.record_batch(columns, schema))
+
+
+def measure(reviews: Path, folder: Path, trainings: bool) -> dict[str, Run]:
+    """Run each stage on a file of reviews; `folder` holds the parameters and gets what they write.
+
+    `trainings`: also those.
+    """
     settings, tokens, vocabulary = (folder / n for n in ("params.yaml", "tokens", "vocabulary"))
     written = {n: folder / n for n in ("live", "checkpoints", "out")}
+    own_table(reviews, folder / "own.csv")
     runs = {
+        "download": run_stage(
+            "download",
+            params=settings,
+            archive=folder / "none",
+            reviews=folder / "own.parquet",
+            metrics=folder / "data.json",
+        ),
         "tokenize": run_stage("tokenize", reviews=reviews, tokens=tokens),
         "vocabulary": run_stage(
             "vocabulary",
@@ -91,10 +132,14 @@ def measure(reviews: Path, folder: Path) -> dict[str, Run]:
             vocabulary=vocabulary,
             metrics=folder / "metrics.json",
         ),
-        "mean, an epoch": run_stage(
-            "train", "mean", params=settings, reviews=vocabulary, **written
-        ),
     }
+    if not trainings:
+        return runs
+    ratings = {n: folder / n for n in ("predictions", "unlabelled")}
+    runs["linear"] = run_stage("baseline", params=settings, reviews=reviews, **ratings)
+    runs["mean, an epoch"] = run_stage(
+        "train", "mean", params=settings, reviews=vocabulary, **written
+    )
     over = ["--params", settings, "--reviews", vocabulary]
     lstm = watched([sys.executable, "-m", "benchmarks.growth", *over, "--lstm"])
     runs["lstm, an epoch"] = Run(json.loads(lstm.output)["seconds"], lstm.memory, "")
@@ -125,6 +170,99 @@ def slope(values: dict[int, float]) -> float:
     return float(np.log(more / less) / np.log(many / few))
 
 
+def extrapolated(values: dict[int, float], many: float) -> float:
+    """What so many times the reviews would take, each further one as much as the last ones."""
+    (few, less), (more, most) = sorted(values.items())[-2:]
+    return most + (most - less) / (more - few) * (many - more)
+
+
+def sizes(folder: Path) -> dict[str, int]:
+    """Bytes on the disk of what the data stages read and write."""
+    files = {OWN: "own.csv", "`reviews.parquet`": "own.parquet"}
+    taken = {label: (folder / name).stat().st_size for label, name in files.items()}
+    for name in ("tokens", "vocabulary"):
+        taken[f"`{name}`"] = sum(path.stat().st_size for path in (folder / name).iterdir())
+    return taken
+
+
+@dataclass(frozen=True)
+class Words:
+    """What the words of the reviews themselves, not repeated, tell of those of more reviews.
+
+    Attributes:
+        reviews: how many there are.
+        tokens: of all reviews.
+        distinct: words.
+        exponent: of their growth with the number of tokens (Heaps' law), from a quarter to all.
+        memory: bytes of a word and its number in a dictionary.
+    """
+
+    reviews: int
+    tokens: int
+    distinct: int
+    exponent: float
+    memory: float
+
+
+def words_of(folder: Path) -> Words:
+    """Look at a folder of tokens, whose words are numbered as they first occur."""
+    tokens = load(folder)
+    quarter = int(tokens.ids[: len(tokens.ids) // 4].max()) + 1
+    tracemalloc.start()
+    numbers = {str(word.encode(), "utf-8"): i for i, word in enumerate(tokens.words)}
+    memory = tracemalloc.get_traced_memory()[0]
+    tracemalloc.stop()
+    exponent = float(np.log(len(numbers) / quarter) / np.log(4))
+    count = len(numbers)
+    return Words(len(tokens.index), len(tokens.ids), count, exponent, memory / count)
+
+
+def paper(runs: Runs, disk: dict[str, int], words: Words) -> list[str]:
+    """The lines on what MANY reviews would take; `disk` is that of the most that were measured."""
+    many, most = MANY / words.reviews, max(TIMES)
+    told, held = [], {}
+    for stage, by_times in runs.items():
+        memory = {times: float(done.memory) for times, done in by_times.items()}
+        hours = extrapolated({t: done.seconds for t, done in by_times.items()}, many) / 3_600
+        last = memory[most]
+        step = extrapolated(memory, most + 1) - last
+        row = [stage, f"{hours:,.1f} h", f"{extrapolated(memory, many) / 2**30:,.1f} GiB"]
+        if step > NOISE:
+            held[stage] = (most + (ENOUGH - last) / step) * words.reviews
+            row.append(f"{held[stage] / 1e6:,.1f} million")
+        told.append(row)
+    tokens = words.tokens * many
+    distinct = words.distinct * many**words.exponent
+    first = min(held, key=lambda stage: held[stage], default="none")
+    space = [
+        [name, f"{size / most / words.reviews:,.0f}", f"{size / most * many / 2**30:,.0f} GiB"]
+        for name, size in disk.items()
+    ]
+    return [
+        "## On paper",
+        "",
+        f"{MANY:,} reviews would take, if each further review took as much as the last ones did:",
+        "",
+        *table(["", "time", "peak memory", f"reviews in {ENOUGH >> 30} GiB"], told),
+        *table(["on the disk", "bytes a review", f"{MANY:,} reviews"], space),
+        f"Of these stages the first to want more than {ENOUGH >> 30} GiB is: {first}. (The last"
+        " column is empty where the memory hardly grows.) Not in the table, since repeated reviews"
+        " bring no new words:",
+        "",
+        f"- The distinct words: {words.distinct:,} here, growing as the number of tokens to the"
+        f" power of {words.exponent:.2f} from a quarter of the reviews to all. That would make"
+        f" {distinct / 1e6:,.1f} million, of {words.memory:.0f} bytes each in the dictionary of"
+        f" tokenize: {distinct * words.memory / 2**30:,.1f} GiB. The ids are int32: they end at"
+        " 2,147 million words.",
+        f"- The pretraining lays an epoch's text end to end in memory, 4 bytes a token and for a"
+        f" moment twice: {8 * tokens / 2**30:,.0f} GiB. {ENOUGH >> 30} GiB hold"
+        f" {ENOUGH / 8 / words.tokens * words.reviews / 1e6:,.1f} million reviews.",
+        f"- What a training has of each review: offsets, label, film, split, target, some"
+        f" {PER_REVIEW} bytes: {PER_REVIEW * MANY / 2**30:,.1f} GiB in each process.",
+        "",
+    ]
+
+
 def rows(runs: Runs) -> list[list[str]]:
     """A row a stage and quantity."""
     told = []
@@ -153,7 +291,9 @@ def draw(runs: Runs, reviews: int, path: Path) -> None:
     for axis, what in zip(axes, ("time (s)", "peak memory (MiB)"), strict=True):
         axis.set(xlabel="reviews", title=what)
         axis.minorticks_off()
-    axes[1].set_yticks(ticks := [500, 1_000, 2_000, 4_000], [f"{tick:,}" for tick in ticks])
+    axes[1].set_yticks(
+        ticks := [250, 500, 1_000, 2_000, 4_000, 8_000], [f"{tick:,}" for tick in ticks]
+    )
     figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
     figures.save(figure, path)
 
@@ -162,6 +302,7 @@ def main() -> None:
     """Measure, print and write the table and the picture."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--quick", action="store_true", help="only see whether all runs")
+    parser.add_argument("--data", action="store_true", help="without the trainings")
     parser.add_argument("--params", type=Path, default=Path("params.yaml"))
     parser.add_argument("--reviews", type=Path, default=REVIEWS, help="a Parquet file")
     parser.add_argument("--out", type=Path, default=Path("benchmarks/growth.md"))
@@ -183,9 +324,16 @@ def main() -> None:
             folder = Path(name)
             parameters(args.params, folder / "params.yaml")
             repeat(whole, times, folder / "reviews.parquet")
-            for stage, done in measure(folder / "reviews.parquet", folder).items():
+            reviews = folder / "reviews.parquet"
+            for stage, done in measure(reviews, folder, not args.data).items():
                 runs.setdefault(stage, {})[times] = done
+                say(f"  {stage}: {done.seconds:,.1f} s, {done.memory / 2**20:,.0f} MiB")
+            if times == min(TIMES):
+                words = words_of(folder / "tokens")
+            disk = sizes(folder)
     draw(runs, len(whole), args.out.with_suffix(".png"))
+    most = max(runs[stage][max(TIMES)].memory for stage in DATA)
+    below = "less" if most < LIMIT else "MORE"
     lines = [
         "# How time and memory grow",
         "",
@@ -200,6 +348,10 @@ def main() -> None:
         ),
         f"![Time and peak memory over the number of reviews]({args.out.stem}.png)",
         "",
+        f"For {len(whole) * max(TIMES):,} reviews, {disk[OWN] / 2**30:,.2f} GiB as a CSV file,"
+        f" {', '.join(DATA)} take {most / 2**20:,.0f} MiB at most, {below} than 1 GiB.",
+        "",
+        *paper(runs, disk, words),
     ]
     write(args.out, lines)
 

@@ -3,10 +3,14 @@
 import os
 import signal
 import threading
-from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from multiprocessing import get_context, parent_process
-from typing import Any
+from typing import Any, TypeVar
+
+TaskT = TypeVar("TaskT")
+ResultT = TypeVar("ResultT")
 
 SPAWN = get_context("spawn")  # a forked process could inherit a lock that nobody will open
 
@@ -22,6 +26,22 @@ def pool(
         shared: values and events of the context SPAWN.
     """
     return ProcessPoolExecutor(workers or processors(), SPAWN, _start, (start, *shared))
+
+
+def in_order(
+    executor: Executor, work: Callable[[TaskT], ResultT], tasks: Iterable[TaskT], ahead: int
+) -> Iterator[ResultT]:
+    """The results of tasks in their order, as of `executor.map`, but they cannot pile up.
+
+    No more than `ahead` tasks are at work, or done and their result not taken.
+    """
+    begun: deque[Future[ResultT]] = deque()
+    for task in tasks:
+        if len(begun) == ahead:
+            yield begun.popleft().result()
+        begun.append(executor.submit(work, task))
+    while begun:
+        yield begun.popleft().result()
 
 
 def _start(start: Callable[..., None] | None, *shared: Any) -> None:

@@ -5,6 +5,8 @@ It rates the unlabelled reviews too, for the networks to learn from.
 
 import argparse
 import re
+from collections.abc import Iterable, Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Self
 
@@ -27,8 +29,10 @@ from stages.common.memory import OPENBLAS, must_be_free
 from stages.common.progress import say
 from stages.imdb.params import Imdb, Linear
 from stages.imdb.predictions import Predictions, write
-from stages.imdb.reviews import data_name, split_by_film
+from stages.imdb.reviews import Indices, data_name, split_by_film
 from stages.imdb.tokenizer import tokenize
+
+ROWS = 5_000  # whose texts are in memory at a time
 
 
 def reserve() -> None:
@@ -81,20 +85,36 @@ def linear_model(settings: Linear) -> Pipeline:
     )
 
 
-def fitted(model: Pipeline, train: pd.DataFrame) -> Pipeline:
-    """The model, fitted to reviews with the columns text and label.
+def fitted(model: Pipeline, texts: Iterable[str], labels: npt.ArrayLike) -> Pipeline:
+    """The model, fitted to reviews and their labels, 1 good and 0 bad.
 
     Raises:
         StageError: when no n-gram is frequent enough.
     """
     try:
-        return model.fit(train["text"], train["label"])
+        return model.fit(texts, labels)
     except ValueError as error:
         if not re.search("no terms remain|empty vocabulary|max_df corresponds", str(error)):
             raise
         raise StageError(
             f"no n-gram occurs in imdb.linear.min_reviews = {model[0].min_df} reviews; lower it"
         ) from None
+
+
+def texts_of(path: Path, places: Indices) -> Iterator[list[str]]:
+    """The texts of some rows of a Parquet file, ascending, no more than ROWS at a time."""
+    start = 0
+    for batch in pq.ParquetFile(path).iter_batches(ROWS, columns=["text"]):
+        low, high = np.searchsorted(places, [start, start + len(batch)])
+        if high > low:
+            yield batch.column("text").take(pa.array(places[low:high] - start)).to_pylist()
+        start += len(batch)
+
+
+def rated(model: Pipeline, path: Path, places: Indices) -> npt.NDArray[np.float32]:
+    """The probability that each of some reviews of a Parquet file is good, float32 [places]."""
+    parts = [model.predict_proba(texts)[:, 1] for texts in texts_of(path, places)]
+    return np.concatenate([np.empty(0), *parts]).astype(np.float32)
 
 
 def main() -> None:
@@ -107,27 +127,28 @@ def main() -> None:
     settings = params.load(args.params, "imdb", Imdb)
 
     try:
-        table = pq.read_table(args.reviews)
+        table = pq.read_table(
+            args.reviews, columns=["split", "film", "label"], read_dictionary=["split", "film"]
+        )
     except (pa.ArrowException, FileNotFoundError) as error:
         raise StageError(f"{args.reviews}: not a table of reviews ({error})") from None
-    reviews: pd.DataFrame = table.to_pandas()
-    places, _ = split_by_film(reviews, settings.validation)
-    train = reviews.iloc[places]
+    index: pd.DataFrame = table.to_pandas()
+    train, _ = split_by_film(index, settings.validation)
 
     say(f"linear: logistic regression on {len(train):,} reviews")
+    texts = chain.from_iterable(texts_of(args.reviews, train))
     with threadpool_limits(1):  # the last bits of a long sum depend on the number of threads
         reserve()
-        model = fitted(linear_model(settings.linear), train)
+        model = fitted(linear_model(settings.linear), texts, index["label"].to_numpy()[train])
     for split, path in (("test", args.predictions), ("unlabelled", args.unlabelled)):
-        texts = reviews.loc[reviews["split"] == split, "text"]
-        good = model.predict_proba(texts)[:, 1] if len(texts) else np.empty(0)
+        good = rated(model, args.reviews, np.flatnonzero(index["split"] == split))
         write(
             Predictions(
                 model="linear",
                 data=data_name(table.schema),
                 parameters=model[-1].coef_.size + 1,
                 seeds=[0],
-                probabilities=good[None].astype(np.float32),
+                probabilities=good[None],
             ),
             path,
         )

@@ -2,6 +2,8 @@
 
 import argparse
 import os
+from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
 
 import pandas as pd
@@ -32,11 +34,13 @@ SCHEMA = pa.schema(
     ]
 )
 
+GROUP = 5_000  # reviews in a row group: as many are read at a time
 
-def get_reviews(source: str, archive: Archive, place: Path) -> tuple[pd.DataFrame, str]:
-    """The table of reviews and the name of the data, by the parameter `imdb.source`."""
+
+def get_reviews(source: str, archive: Archive, place: Path) -> tuple[Iterable[pd.DataFrame], str]:
+    """The table of reviews, in parts, and the name of the data, by the parameter `imdb.source`."""
     if source == "pypi":
-        return read_wheel(locate()), PYPI
+        return [read_wheel(locate())], PYPI
     if source not in ("auto", "stanford"):
         return read_own(Path(source))
     try:
@@ -50,8 +54,8 @@ def get_reviews(source: str, archive: Archive, place: Path) -> tuple[pd.DataFram
             " the official one: no test split, no unlabelled reviews.\n*** Later, with the network"
             " or a copy of the archive: dvc repro -f download && dvc repro\n"
         )
-        return read_wheel(locate()), PYPI
-    return _verified(path, archive), STANFORD
+        return [read_wheel(locate())], PYPI
+    return [_verified(path, archive)], STANFORD
 
 
 def _archive_path(archive: Archive, place: Path) -> Path:
@@ -78,12 +82,29 @@ def _verified(path: Path, archive: Archive) -> pd.DataFrame:
     return reviews
 
 
-def write_reviews(reviews: pd.DataFrame, data: str, path: Path) -> None:
-    """Write the table as Parquet; `data`, the name of the data, goes into its metadata."""
-    table = pa.Table.from_pandas(reviews, schema=SCHEMA, preserve_index=False)
-    table = table.replace_schema_metadata({"data": data})
-    with atomic(path) as temporary:
-        pq.write_table(table, temporary, compression="zstd", row_group_size=5_000)
+def write_reviews(parts: Iterable[pd.DataFrame], data: str, path: Path) -> dict[str, int]:
+    """Write the parts of a table as Parquet; `data`, the name of the data, goes into its metadata.
+
+    Returns:
+        How many reviews each split has.
+    """
+    counts: Counter[str] = Counter()
+    schema = SCHEMA.with_metadata({"data": data})
+    waiting = schema.empty_table()
+    with (
+        atomic(path) as temporary,
+        pq.ParquetWriter(temporary, schema, compression="zstd") as writer,
+    ):
+        for part in parts:
+            counts.update(part["split"].value_counts().to_dict())
+            table = pa.Table.from_pandas(part, schema=SCHEMA, preserve_index=False)
+            waiting = pa.concat_tables([waiting, table.cast(schema)])
+            while len(waiting) >= GROUP:
+                writer.write_table(waiting.slice(0, GROUP).combine_chunks())
+                waiting = waiting.slice(GROUP)
+        if len(waiting):
+            writer.write_table(waiting.combine_chunks())
+    return dict(counts.most_common())
 
 
 def main() -> None:
@@ -96,8 +117,7 @@ def main() -> None:
     settings = params.load(args.params, "imdb", Imdb)
 
     reviews, data = get_reviews(settings.source, settings.archive, args.archive)
-    write_reviews(reviews, data, args.reviews)
-    counts = reviews["split"].value_counts().to_dict()
+    counts = write_reviews(reviews, data, args.reviews)
     write_json(args.metrics, {"data": data, "reviews": counts})
     say(f"reviews: {data}: {counts}")
 

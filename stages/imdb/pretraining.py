@@ -26,6 +26,8 @@ State = tuple[Tensor, Tensor]
 WARM_UP = 100  # steps over which the learning rate rises
 CLIP = 1.0  # norm of the gradient
 CHUNK = 512  # guesses at a time: their logits stay in the processor's cache
+STRETCH = 32  # windows of text that are read at a time
+BOUNDARY = np.array([PAD], np.int32)
 SMOOTHING = 0.75  # exponent of the words' counts for the sample (Mikolov et al. 2013)
 
 
@@ -146,39 +148,48 @@ def loss(model: LanguageModel, guesses: Tensor, targets: Tensor, sampler: Sample
     return mean
 
 
-def streams(
-    reviews: Reviews,
-    places: Indices,
-    batch: int,
-    generator: np.random.Generator,
-    own: Iterable[int] | None = None,
-) -> Ids:
-    """All reviews end to end in random order, PAD before each, cut into `batch` streams.
+class Streams:
+    """All reviews end to end in random order, PAD before each, cut into streams of one length.
 
-    Args:
-        reviews: among others those to read.
-        places: int64, the numbers of those to read.
-        batch: streams.
-        generator: of the order.
-        own: the numbers of the streams wanted, all by default; no others are read.
-
-    Returns:
-        int32 [own × words].
+    Attributes:
+        length: words in a stream.
     """
-    order = generator.permutation(places)
-    ends = np.cumsum(reviews.lengths[order] + 1)
-    length = int(ends[-1]) // batch
-    boundary = np.array([PAD], np.int32)
 
-    def read(start: int) -> Ids:
-        first, last = np.searchsorted(ends, [start, start + length - 1], side="right")
+    def __init__(
+        self, reviews: Reviews, places: Indices, batch: int, generator: np.random.Generator
+    ) -> None:
+        """`places` [reviews]: the numbers of those to read; `batch`: streams."""
+        self.reviews = reviews
+        self.order = generator.permutation(places)
+        self.ends = np.cumsum(reviews.lengths[self.order] + 1)
+        self.length = int(self.ends[-1]) // batch
+
+    def read(self, streams: Iterable[int], start: int, stop: int) -> Ids:
+        """The words from `start` to before `stop` of some streams, int32 [streams × words]."""
+        return np.stack(
+            [self._read(i * self.length + start, i * self.length + stop) for i in streams]
+        )
+
+    def windows(self, streams: Iterable[int], steps: int, begin: int, end: int) -> Iterator[Tensor]:
+        """From window number `begin` to before `end`: `steps` words and the one that follows.
+
+        Yields:
+            int32 [streams × (steps + 1)].
+        """
+        for first in range(begin, end, STRETCH):
+            last = min(first + STRETCH, end)
+            text = torch.from_numpy(self.read(streams, first * steps, last * steps + 1))
+            for i in range(last - first):
+                yield text[:, i * steps : (i + 1) * steps + 1]
+
+    def _read(self, start: int, stop: int) -> Ids:
+        """The words from `start` to before `stop` of all streams end to end."""
+        first, last = np.searchsorted(self.ends, [start, stop - 1], side="right")
         pieces: list[Ids] = []
-        for review in order[first : last + 1]:
-            pieces += (boundary, reviews[review])
-        skipped = start - (int(ends[first - 1]) if first else 0)
-        return np.concatenate(pieces)[skipped : skipped + length]
-
-    return np.stack([read(i * length) for i in (range(batch) if own is None else own)])
+        for review in self.order[first : last + 1]:
+            pieces += (BOUNDARY, self.reviews[review])
+        skipped = start - (int(self.ends[first - 1]) if first else 0)
+        return np.concatenate(pieces)[skipped : skipped + stop - start]
 
 
 def begin(
@@ -216,12 +227,10 @@ def pretrain(
         epoch, done = divmod(run.step, steps_an_epoch)
         if not done:
             run.carried = {}
-        stream = torch.from_numpy(
-            streams(reviews, places, batch, run.order(epoch), share.places)
-        ).to(device)
-        for i in range(done, steps_an_epoch):
+        streams = Streams(reviews, places, batch, run.order(epoch))
+        for text in streams.windows(share.places, settings.steps, done, steps_an_epoch):
             run.random()
-            window = stream[:, i * settings.steps : (i + 1) * settings.steps + 1]
+            window = text.to(device)
             state = None
             if run.carried:
                 h, c = (run.carried[name][:, own].contiguous() for name in ("h", "c"))
@@ -265,9 +274,6 @@ def steps_of(reviews: Reviews, places: Indices, settings: Pretrain) -> int:
 
 def counts_of(reviews: Reviews, places: Indices) -> Indices:
     """How often each word occurs in the streams of some reviews: int64 [vocabulary]."""
-    chosen = np.zeros(len(reviews.index), dtype=bool)
-    chosen[places] = True
-    words = reviews.ids[np.repeat(chosen, reviews.lengths)]
-    counts = np.bincount(words, minlength=len(reviews.words))
+    counts = reviews.counts(places)
     counts[PAD] = len(places)
     return counts

@@ -6,24 +6,35 @@ A folder with four files:
     ids.npy         int32 [tokens], the word ids of all reviews, end to end
     offsets.npy     int64 [reviews + 1]; review i is ids[offsets[i]:offsets[i + 1]]
     index.parquet   a row a review: id, split, film, stars, label; the data's name in its metadata
+
+It may hold more than the memory: it is written and gone through block by block, and opened without
+being read. What is in memory of an open one is its words and some forty bytes a review.
 """
 
+import mmap
+from array import array
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
 
 from stages.common.errors import StageError
-from stages.common.files import atomic
 
 if TYPE_CHECKING:  # slow to import, and who rates a text needs none of it
     import pandas as pd
     import pyarrow as pa
+    import pyarrow.parquet as pq
 
 Ids = npt.NDArray[np.int32]
 Indices = npt.NDArray[np.int64]
+
+BLOCK = 10_000  # reviews that are gone through at a time: some megabytes
+INDEX = {"id": "large_string", "split": "large_string", "film": "large_string",
+         "stars": "int8", "label": "int8"}  # fmt: skip
+INDEX_ROWS = 1 << 17  # of the index that are written at a time: a row group
 
 
 @dataclass(frozen=True)
@@ -34,7 +45,7 @@ class Reviews:
         words: the word of each id.
         ids: int32 [tokens].
         offsets: int64 [reviews + 1].
-        index: a row a review (id, split, film, stars, label).
+        index: a row a review (id, split, film, stars, label); split and film may be categorical.
         data: the name of the data, as it stands on every figure.
     """
 
@@ -62,20 +73,79 @@ class Reviews:
         """1 good, 0 bad, -1 unlabelled; int64 [reviews]."""
         return self.index["label"].to_numpy(np.int64)
 
+    def blocks(self) -> Iterator[tuple[slice, Ids]]:
+        """Go through all ids in order, those of BLOCK reviews at a time.
 
-def save(reviews: Reviews, folder: Path) -> None:
-    """Write the folder whole, or not at all."""
+        Yields:
+            Which reviews, and their ids, end to end. They are not to be kept: what of a file is
+            mapped into the memory is let go of before the next.
+        """
+        for start in range(0, len(self.offsets) - 1, BLOCK):
+            ends = self.offsets[start : start + BLOCK + 1]
+            yield slice(start, start + BLOCK), self.ids[ends[0] : ends[-1]]
+            if isinstance(self.ids.base, mmap.mmap):
+                self.ids.base.madvise(mmap.MADV_DONTNEED)
+
+    def counts(self, places: Indices) -> Indices:
+        """How often each word occurs in some reviews, int64 [words]."""
+        chosen = np.zeros(len(self.offsets) - 1, dtype=bool)
+        chosen[places] = True
+        lengths = self.lengths
+        counts = np.zeros(len(self.words), dtype=np.int64)
+        for some, ids in self.blocks():
+            of_chosen = np.repeat(chosen[some], lengths[some])
+            counts += np.bincount(ids[of_chosen], minlength=len(counts))
+        return counts
+
+
+def write_words(words: Iterable[str], folder: Path) -> None:
+    """Write `words.txt`."""
+    with (folder / "words.txt").open("w", encoding="utf-8", newline="\n") as file:
+        file.writelines(f"{word}\n" for word in words)
+
+
+def write_ids(blocks: Iterable[Ids], folder: Path) -> None:
+    """Write `ids.npy`, a block at a time; how many ids there are is known when all are written."""
+    with (folder / "ids.npy").open("wb") as file:
+        count = 0
+        _write_header(count, file)
+        for block in blocks:
+            file.write(np.ascontiguousarray(block, np.int32).data)
+            count += len(block)
+        file.seek(0)
+        _write_header(count, file)
+
+
+def _write_header(count: int, file: BinaryIO) -> None:
+    """The header of int32 [count]; NumPy leaves room in it for a larger count."""
+    header = np.lib.format.header_data_from_array_1_0(np.empty(0, np.int32))
+    np.lib.format.write_array_header_1_0(file, header | {"shape": (count,)})
+
+
+def write_offsets(lengths: "array[int]", folder: Path) -> None:
+    """Write `offsets.npy`, from the number of tokens of each review, in an array of type "q"."""
+    offsets = np.zeros(len(lengths) + 1, dtype=np.int64)
+    np.cumsum(lengths, out=offsets[1:])
+    np.save(folder / "offsets.npy", offsets, allow_pickle=False)
+
+
+def write_index(reviews: "pq.ParquetFile", folder: Path) -> None:
+    """Write `index.parquet`, a part at a time.
+
+    Args:
+        reviews: a file with the columns of the index, among others.
+        folder: where to write.
+
+    Raises:
+        ValueError: when it lacks one of them.
+    """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    with atomic(folder) as temporary:
-        temporary.mkdir()
-        (temporary / "words.txt").write_text("".join(w + "\n" for w in reviews.words), "utf-8")
-        np.save(temporary / "ids.npy", reviews.ids, allow_pickle=False)
-        np.save(temporary / "offsets.npy", reviews.offsets, allow_pickle=False)
-        table = pa.Table.from_pandas(reviews.index, preserve_index=False)
-        table = table.replace_schema_metadata({"data": reviews.data})
-        pq.write_table(table, temporary / "index.parquet", compression="zstd")
+    schema = pa.schema(INDEX, metadata={"data": data_name(reviews.schema_arrow)})
+    with pq.ParquetWriter(folder / "index.parquet", schema, compression="zstd") as writer:
+        for batch in reviews.iter_batches(INDEX_ROWS, columns=[*INDEX]):
+            writer.write_table(pa.Table.from_batches([batch]).cast(schema))
 
 
 def load(folder: Path) -> Reviews:
@@ -91,7 +161,7 @@ def load(folder: Path) -> Reviews:
         words = read_words(folder / "words.txt")
         ids = np.load(folder / "ids.npy", mmap_mode="r", allow_pickle=False)
         offsets = np.load(folder / "offsets.npy", allow_pickle=False)
-        table = pq.read_table(folder / "index.parquet")
+        table = pq.read_table(folder / "index.parquet", read_dictionary=["split", "film"])
     except (FileNotFoundError, ValueError, EOFError, pa.ArrowException) as error:
         raise StageError(f"{folder}: not a folder of tokenized reviews ({error})") from None
     if len(offsets) != len(table) + 1 or offsets[-1] != len(ids):
@@ -127,8 +197,9 @@ def split_by_film(index: "pd.DataFrame", fraction: float) -> tuple[Indices, Indi
         return train, train[:0]
     from sklearn.model_selection import GroupShuffleSplit
 
-    films = index["film"].to_numpy()[train]
-    groups = films if films.all() else train // 50
+    films = index["film"].iloc[train].astype("category")
+    films = films.cat.reorder_categories(sorted(films.cat.categories))  # numbered in their order
+    groups = films.cat.codes.to_numpy() if (films != "").all() else train // 50
     splitter = GroupShuffleSplit(n_splits=1, test_size=fraction, random_state=0)
     kept, held_out = next(splitter.split(train, groups=groups))
     return train[kept], train[held_out]

@@ -3,7 +3,10 @@
 import argparse
 from array import array
 from collections import defaultdict
+from collections.abc import Iterable, Iterator
 from concurrent.futures.process import BrokenProcessPool
+from functools import cache
+from itertools import count
 from pathlib import Path
 
 import numpy as np
@@ -11,10 +14,22 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from stages.common.errors import StageError, run
-from stages.common.processes import pool
+from stages.common.files import atomic
+from stages.common.processes import in_order, pool, processors
 from stages.common.progress import progress, say
-from stages.imdb.reviews import Ids, Indices, Reviews, data_name, save
+from stages.imdb.reviews import (
+    Ids,
+    Indices,
+    Reviews,
+    load,
+    write_ids,
+    write_index,
+    write_offsets,
+    write_words,
+)
 from stages.imdb.tokenizer import tokenize
+
+AHEAD = 2  # row groups a processor that are at work or wait to be merged
 
 
 def tokenize_all(texts: list[str]) -> tuple[list[str], Ids, Indices]:
@@ -23,8 +38,9 @@ def tokenize_all(texts: list[str]) -> tuple[list[str], Ids, Indices]:
     Returns:
         The words, the ids (int32 [tokens]) and the number of tokens of each text (int64 [texts]).
     """
-    numbers: defaultdict[str, int] = defaultdict()
-    numbers.default_factory = numbers.__len__  # a new word gets the next number
+    # A new word gets the next number. (`numbers.__len__` would give it too, but then `numbers` held
+    # itself, and its memory until the garbage collector comes by.)
+    numbers: defaultdict[str, int] = defaultdict(count().__next__)
     ids, lengths = array("i"), array("q")
     for text in texts:
         before = len(ids)
@@ -33,53 +49,70 @@ def tokenize_all(texts: list[str]) -> tuple[list[str], Ids, Indices]:
     return list(numbers), np.array(ids, np.int32), np.array(lengths, np.int64)
 
 
+@cache  # in each process: the footer of a large file takes its time
+def _opened(path: Path) -> pq.ParquetFile:
+    return pq.ParquetFile(path)
+
+
 def _tokenize_group(task: tuple[Path, int]) -> tuple[list[str], Ids, Indices]:
     path, group = task
-    column = pq.ParquetFile(path).read_row_group(group, columns=["text"]).column("text")
+    column = _opened(path).read_row_group(group, columns=["text"]).column("text")
     return tokenize_all(column.to_pylist())
 
 
-def tokenize_file(path: Path, processes: int | None = None) -> Reviews:
-    """Tokenize a Parquet file of reviews, a row group at a time, on all processors.
+def tokenize_file(path: Path, folder: Path, processes: int | None = None) -> Reviews:
+    """Tokenize a Parquet file of reviews into a folder, a row group at a time, on all processors.
 
-    The result does not depend on their number: groups are merged in the file's order.
+    The result does not depend on their number: groups are merged in the file's order. What is kept
+    in memory of those that are done is the distinct words and the length of each review.
+
+    Returns:
+        The reviews in the folder.
 
     Raises:
         StageError: when the file is not one that the download stage writes, or a process is killed.
     """
-    try:
-        file = pq.ParquetFile(path)
-        index = file.read(columns=["id", "split", "film", "stars", "label"]).to_pandas()
-    except (pa.ArrowException, FileNotFoundError) as error:
-        raise StageError(f"{path}: not a table of reviews ({error})") from None
-    if index.empty:
-        raise StageError(f"{path}: no reviews in it")
-
-    numbers: dict[str, int] = {}
-    ids: list[Ids] = []
-    lengths: list[Indices] = []
-    tasks = [(path, group) for group in range(file.num_row_groups)]
-    with pool(processes) as executor:
-        results = progress(
-            executor.map(_tokenize_group, tasks),
-            len(index), "tokenize", "review", size=lambda result: len(result[2]),
-        )  # fmt: skip
+    with atomic(folder) as temporary:
+        temporary.mkdir()
         try:
-            for words, group_ids, group_lengths in results:
-                renumber = np.array(
-                    [numbers.setdefault(word, len(numbers)) for word in words], dtype=np.int32
-                )
-                ids.append(renumber[group_ids])
-                lengths.append(group_lengths)
-        except BrokenProcessPool:
-            raise StageError(
-                f"{path}: a process that cuts it into words was killed, most likely for want of"
-                " memory; close other programs and run again"
-            ) from None
-        finally:
-            executor.shutdown(cancel_futures=True)
-    offsets = np.concatenate([[0], np.cumsum(np.concatenate(lengths))])
-    return Reviews(list(numbers), np.concatenate(ids), offsets, index, data_name(file.schema_arrow))
+            file = pq.ParquetFile(path)
+            write_index(file, temporary)
+        except (pa.ArrowException, FileNotFoundError, ValueError) as error:
+            raise StageError(f"{path}: not a table of reviews ({error})") from None
+        if not file.metadata.num_rows:
+            raise StageError(f"{path}: no reviews in it")
+        numbers: dict[str, int] = {}
+        lengths = array("q")
+        with pool(processes) as executor:
+            tasks = ((path, group) for group in range(file.num_row_groups))
+            results = progress(
+                in_order(executor, _tokenize_group, tasks, AHEAD * (processes or processors())),
+                file.metadata.num_rows, "tokenize", "review", size=lambda result: len(result[2]),
+            )  # fmt: skip
+            try:
+                write_ids(_merged(results, numbers, lengths), temporary)
+            except BrokenProcessPool:
+                raise StageError(
+                    f"{path}: a process that cuts it into words was killed, most likely for want of"
+                    " memory; close other programs and run again"
+                ) from None
+            finally:
+                executor.shutdown(cancel_futures=True)
+        write_words(numbers, temporary)
+        write_offsets(lengths, temporary)
+    return load(folder)
+
+
+def _merged(
+    groups: Iterable[tuple[list[str], Ids, Indices]],
+    numbers: dict[str, int],
+    lengths: "array[int]",
+) -> Iterator[Ids]:
+    """The ids of each group in the numbers of all words; add new words and the lengths to these."""
+    for words, ids, group_lengths in groups:
+        renumber = [numbers.setdefault(word, len(numbers)) for word in words]
+        lengths.extend(group_lengths)
+        yield np.array(renumber, dtype=np.int32)[ids]
 
 
 def main() -> None:
@@ -88,8 +121,7 @@ def main() -> None:
     parser.add_argument("--tokens", type=Path, required=True)
     args = parser.parse_args()
 
-    reviews = tokenize_file(args.reviews)
-    save(reviews, args.tokens)
+    reviews = tokenize_file(args.reviews, args.tokens)
     say(f"tokens: {len(reviews.ids):,}, of {len(reviews.words):,} distinct words")
 
 

@@ -2,20 +2,21 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
-import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from scipy.sparse import csr_matrix
 
 from stages.common.errors import MEMORY_MESSAGE, StageError
-from stages.imdb.baseline import NaiveBayesWeights, fitted, linear_model
+from stages.imdb import baseline
+from stages.imdb.baseline import NaiveBayesWeights, fitted, linear_model, rated, texts_of
 from stages.imdb.params import Linear
 from tests.conftest import ROOT
 
-REVIEWS = pd.DataFrame(
-    {"text": ["good film", "good plot", "bad film", "bad plot"] * 5, "label": [1, 1, 0, 0] * 5}
-)
+TEXTS, LABELS = ["good film", "good plot", "bad film", "bad plot"] * 5, [1, 1, 0, 0] * 5
 
 
 def settings(min_reviews: int) -> Linear:
@@ -33,13 +34,27 @@ def test_the_weights_are_those_of_equation_2() -> None:
 
 
 def test_the_linear_model_learns_which_words_are_good() -> None:
-    model = fitted(linear_model(settings(2)), REVIEWS)
+    model = fitted(linear_model(settings(2)), TEXTS, LABELS)
     assert list(model.predict(["a good plot", "a bad plot"])) == [1, 0]
+
+
+def test_reviews_are_rated_in_parts_as_in_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "reviews.parquet"
+    pq.write_table(pa.table({"text": TEXTS}), path, row_group_size=6)
+    model = fitted(linear_model(settings(2)), iter(TEXTS), LABELS)
+    places = np.array([1, 2, 7, 8, 19])
+    monkeypatch.setattr(baseline, "ROWS", 4)
+    assert [*texts_of(path, places)] == [TEXTS[1:3], [TEXTS[7]], [TEXTS[8]], [TEXTS[19]]]
+    whole = model.predict_proba([TEXTS[i] for i in places])[:, 1].astype(np.float32)
+    assert rated(model, path, places).tolist() == whole.tolist()
+    assert rated(model, path, places[:0]).shape == (0,)
 
 
 def test_n_grams_that_are_all_too_rare_are_told() -> None:
     with pytest.raises(StageError, match=r"imdb.linear.min_reviews = 1000 reviews; lower it"):
-        fitted(linear_model(settings(1000)), REVIEWS)
+        fitted(linear_model(settings(1000)), TEXTS, LABELS)
 
 
 SHORT = """

@@ -15,8 +15,10 @@ import pytest
 from benchmarks import common, growth, lstm, mean, tokens, turns
 from benchmarks.lstm_torch import Ours, Recipe
 from stages.common import params
+from stages.imdb.download import write_reviews
 from stages.imdb.params import Imdb
 from stages.imdb.reviews import Reviews
+from stages.imdb.tokenize import tokenize_file
 from tests.conftest import ROOT
 
 SETTINGS = params.load(ROOT / "params.yaml", "imdb", Imdb)
@@ -187,10 +189,52 @@ def test_growth_is_told_by_its_exponent_and_drawn(tmp_path: Path) -> None:
     assert (tmp_path / "growth.png").stat().st_size > 1_000
 
 
+def test_many_reviews_on_paper_are_the_last_step_drawn_on() -> None:
+    assert growth.extrapolated({1: 7.0, 3: 10.0, 10: 24.0}, 100) == pytest.approx(24 + 2 * 90)
+    gib = 2**30
+    runs = {
+        "even": {n: common.Run(36.0 * n, gib, "") for n in (1, 3, 10)},
+        "steep": {n: common.Run(36.0 * n, gib * (2 + n), "") for n in (1, 3, 10)},
+    }
+    words = growth.Words(reviews=100_000, tokens=1, distinct=10, exponent=0.5, memory=100.0)
+    text = "\n".join(growth.paper(runs, {"a file": 10**9}, words))
+    assert "| even | 10.0 h | 1.0 GiB |  |" in text
+    assert "| steep | 10.0 h | 1,002.0 GiB | 1.4 million |" in text
+    assert "| a file | 1,000 | 93 GiB |" in text
+    assert "the first to want more than 16 GiB is: steep." in text
+
+
+def test_words_are_counted_as_they_first_occur(tmp_path: Path) -> None:
+    index = pd.DataFrame({"id": ["0", "1"], "split": "train", "film": "", "stars": 0, "label": 1})
+    write_reviews(
+        [index.assign(text=["one two one two", "three four one one " * 3])],
+        "made up",
+        tmp_path / "r.parquet",
+    )
+    tokenize_file(tmp_path / "r.parquet", tmp_path / "tokens", 1)
+    words = growth.words_of(tmp_path / "tokens")
+    assert (words.reviews, words.tokens, words.distinct) == (2, 16, 4)
+    assert words.exponent == pytest.approx(0.5)
+    assert words.memory > 40
+
+
+def test_a_table_of_ones_own_is_made_of_reviews(tmp_path: Path) -> None:
+    columns = {
+        "text": ["a, b", "c", "d"],
+        "label": [1, -1, 0],
+        "split": ["train", "unlabelled", "test"],
+    }
+    pq.write_table(pa.table(columns), tmp_path / "reviews.parquet")
+    growth.own_table(tmp_path / "reviews.parquet", tmp_path / "own.csv")
+    table = pd.read_csv(tmp_path / "own.csv", dtype=str, keep_default_na=False)
+    assert table.to_dict("list") == columns | {"label": ["1", "", "0"]}
+
+
 def test_its_parameters_are_parameters(tmp_path: Path) -> None:
     growth.parameters(ROOT / "params.yaml", tmp_path / "params.yaml")
     settings = params.load(tmp_path / "params.yaml", "imdb", Imdb)
     assert (settings.seeds, settings.validation, settings.mean.epochs) == ([1], 0, 1)
+    assert settings.source == str(tmp_path / "own.csv")
     assert settings.vocabulary == SETTINGS.vocabulary
 
 

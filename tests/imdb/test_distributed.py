@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 import time
+from array import array
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -20,7 +21,7 @@ from torch.nn import functional as F  # noqa: N812  its name in every PyTorch te
 from stages.common.errors import StageError
 from stages.imdb import device, pretraining, together
 from stages.imdb.predictions import Predictions, write
-from stages.imdb.reviews import Reviews, load, save
+from stages.imdb.reviews import load, write_ids, write_offsets, write_words
 from tests.clone import ROOT, SMALL, update
 from tests.imdb.made_up import review
 
@@ -47,7 +48,6 @@ class Site:
         vocabulary = ["<pad>", "<unk>", *sorted({word for text in texts for word in text})]
         numbers = {word: number for number, word in enumerate(vocabulary)}
         ids = np.array([numbers[word] for text in texts for word in text], np.int32)
-        offsets = np.cumsum([0, *map(len, texts)])
         index = pd.DataFrame(
             {
                 "id": [str(i) for i in range(66)],
@@ -56,7 +56,11 @@ class Site:
                 "label": [1 - i % 2 for i in range(40)] + [-1] * 26,
             }
         )
-        save(Reviews(vocabulary, ids, offsets, index, "made up"), folder / "reviews")
+        (folder / "reviews").mkdir()
+        write_words(vocabulary, folder / "reviews")
+        write_ids([ids], folder / "reviews")
+        write_offsets(array("q", map(len, texts)), folder / "reviews")
+        index.to_parquet(folder / "reviews/index.parquet")
         ratings = generator.random((1, 26)).astype(np.float32)
         write(Predictions("linear", "made up", 1, [0], ratings), folder / "ratings")
 
@@ -276,16 +280,20 @@ def test_alone_dropout_is_pytorchs_own() -> None:
     assert torch.equal(together.Dropout(0.4).eval()(states), states)
 
 
-def test_the_streams_of_a_process_are_rows_of_all_streams(site: Site) -> None:
+def test_streams_are_read_in_parts(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     reviews = load(site.folder / "reviews")
     places = np.arange(3, 60)
-    streams = pretraining.streams(reviews, places, 5, np.random.default_rng(1))
+    streams = pretraining.Streams(reviews, places, 5, np.random.default_rng(1))
     order = np.random.default_rng(1).permutation(places)
     text = np.concatenate([[pretraining.PAD, *reviews[i]] for i in order])
-    assert np.array_equal(streams.ravel(), text[: streams.size])
-    assert len(text) - streams.size < 5
-    some = pretraining.streams(reviews, places, 5, np.random.default_rng(1), [4, 1])
-    assert np.array_equal(some, streams[[4, 1]])
+    whole = streams.read(range(5), 0, streams.length)
+    assert np.array_equal(whole.ravel(), text[: whole.size])
+    assert len(text) - whole.size < 5
+    assert np.array_equal(streams.read([4, 1], 2, 9), whole[[4, 1], 2:9])
+    monkeypatch.setattr(pretraining, "STRETCH", 3)
+    windows = [*streams.windows([0, 3], 4, 2, 9)]
+    expected = [whole[[0, 3], 4 * i : 4 * i + 5] for i in range(2, 9)]
+    assert np.array_equal(np.stack(windows), np.stack(expected))
 
 
 @pytest.fixture

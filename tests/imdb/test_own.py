@@ -3,13 +3,20 @@
 from pathlib import Path
 
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 
 from stages.common.errors import StageError
-from stages.imdb.own import read_own
+from stages.imdb import download, own
+from stages.imdb.download import write_reviews
 
 TEXTS = [f"text number {i}, NA" for i in range(100)]
 LABELS = ["Good", "neg", "1", "0", ""] * 20
+
+
+def read_own(path: Path) -> tuple[pd.DataFrame, str]:
+    parts, data = own.read_own(path)
+    return pd.concat(parts, ignore_index=True), data
 
 
 @pytest.fixture
@@ -56,6 +63,24 @@ def test_a_parquet_file_gives_the_same(
     again, _ = read_own(written(table, tmp_path / "mine.csv"))
     pd.testing.assert_frame_equal(reviews, again)
     assert set(reviews["label"]) == {0, 1}
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+def test_a_table_read_in_parts_is_the_whole(
+    table: pd.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suffix: str
+) -> None:
+    path = written(table, tmp_path / f"mine{suffix}")
+    reviews, _ = read_own(path)
+    write_reviews([reviews], "made up", tmp_path / "whole.parquet")
+    monkeypatch.setattr(own, "ROWS", 7)
+    monkeypatch.setattr(download, "GROUP", 11)
+    parts, _ = own.read_own(path)
+    counts = write_reviews(parts, "made up", tmp_path / "parts.parquet")
+    assert counts == {"train": 64, "unlabelled": 20, "test": 16}
+    assert pq.read_table(tmp_path / "parts.parquet") == pq.read_table(tmp_path / "whole.parquet")
+    groups = pq.ParquetFile(tmp_path / "parts.parquet").metadata
+    assert [groups.row_group(i).num_rows for i in range(10)] == [11] * 9 + [1]
+    assert max(len(part) for part in own.read_own(path)[0]) <= 7
 
 
 def test_a_split_that_is_given_is_kept(table: pd.DataFrame, tmp_path: Path) -> None:

@@ -210,7 +210,7 @@ def test_a_full_disk_is_told_and_nothing_half_written_stays(
 ) -> None:
     texts = [f"w{i} w{i + 1} w{i + 2}" for i in range(20_000)]
     table = pd.DataFrame({"id": texts, "split": "train", "film": "", "stars": 1, "label": 0})
-    write_reviews(table.assign(text=texts), "made up", tmp_path / "reviews.parquet")
+    write_reviews([table.assign(text=texts)], "made up", tmp_path / "reviews.parquet")
     args = ["--reviews", tmp_path / "reviews.parquet", "--tokens", full_disk / "tokens"]
     done = stage("imdb.tokenize", *args)
     assert done.returncode == 1

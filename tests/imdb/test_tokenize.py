@@ -1,19 +1,34 @@
 """The tokenizer and the format in which reviews are handed on."""
 
+import gc
+import subprocess
+import sys
+import tracemalloc
+from array import array
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stages.common.errors import StageError
+from stages.imdb import reviews as reviews_module
 from stages.imdb.download import write_reviews
-from stages.imdb.reviews import Reviews, load, save, split_by_film
+from stages.imdb.reviews import (
+    Reviews,
+    load,
+    split_by_film,
+    write_ids,
+    write_offsets,
+    write_words,
+)
 from stages.imdb.tokenize import tokenize_all, tokenize_file
 from stages.imdb.tokenizer import TOKEN, tokenize
-from stages.imdb.vocabulary import UNKNOWN, restrict, unknown_rate
+from stages.imdb.vocabulary import UNKNOWN, choose, restrict, unknown_rate
+from tests.conftest import ROOT
 
 
 @pytest.mark.parametrize(
@@ -62,57 +77,157 @@ def table(texts: list[str], splits: list[str] | None = None) -> pd.DataFrame:
     )
 
 
+def tokenized(texts: list[str], folder: Path, splits: list[str] | None = None) -> Reviews:
+    """The reviews in `folder / "tokens"`."""
+    write_reviews([table(texts, splits)], "made up", folder / "r.parquet")
+    return tokenize_file(folder / "r.parquet", folder / "tokens", 1)
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
 def test_a_file_is_the_same_whatever_the_number_of_processes(tmp_path: Path) -> None:
     texts = [f"word{i % 97} and word{i % 31} ." for i in range(12_000)]  # three row groups
-    write_reviews(table(texts), "made up", tmp_path / "r.parquet")
-    one, two = (tokenize_file(tmp_path / "r.parquet", processes) for processes in (1, 2))
-    assert one.words == two.words
-    assert np.array_equal(one.ids, two.ids)
-    assert [one.words[i] for i in one[11_999]] == tokenize(texts[-1])
+    reviews = tokenized(texts, tmp_path)
+    tokenize_file(tmp_path / "r.parquet", tmp_path / "two", 2)
+    assert contents(tmp_path / "two") == contents(tmp_path / "tokens")
 
-    save(one, tmp_path / "tokens")
-    again = load(tmp_path / "tokens")
-    assert again.data == "made up"
-    assert again.words == one.words
-    assert np.array_equal(again[5], one[5])
-    assert list(again.index["id"]) == list(one.index["id"])
+    words, ids, lengths = tokenize_all(texts)
+    assert reviews.words == words
+    assert np.array_equal(reviews.ids, ids)
+    assert np.array_equal(reviews.lengths, lengths)
+    assert [reviews.words[i] for i in reviews[11_999]] == tokenize(texts[-1])
+    assert reviews.data == "made up"
+    expected = table(texts).drop(columns="text")
+    pd.testing.assert_frame_equal(reviews.index.astype(expected.dtypes), expected)
 
 
-@pytest.mark.parametrize("damage", ["missing", "cut", "other"])
+@pytest.mark.parametrize("damage", ["missing", "cut", "short", "other"])
 def test_a_damaged_folder_is_named(tmp_path: Path, damage: str) -> None:
-    words, ids, lengths = tokenize_all(["a b c", "d"])
-    offsets = np.concatenate([[0], np.cumsum(lengths)])
-    index = table(["", ""]).drop(columns="text")
-    save(Reviews(words, ids, offsets, index, "made up"), tmp_path / "tokens")
+    tokenized(["a b c", "d"], tmp_path)
     path = tmp_path / "tokens" / "ids.npy"
     if damage == "missing":
         path.unlink()
     elif damage == "cut":
         path.write_bytes(path.read_bytes()[:100])
+    elif damage == "short":
+        path.write_bytes(path.read_bytes()[:-1])
     else:
         np.save(path, np.zeros(3, np.int32))
     with pytest.raises(StageError, match="tokens"):
         load(tmp_path / "tokens")
 
 
-def small() -> Reviews:
-    texts = ["a a a b b", "a b c", "rare c test", "a d d d d d d"]
-    words, ids, lengths = tokenize_all(texts)
-    index = table(texts, ["train", "unlabelled", "train", "test"]).drop(columns="text")
-    return Reviews(words, ids, np.concatenate([[0], np.cumsum(lengths)]), index, "made up")
+def test_what_fails_on_the_way_leaves_nothing_behind(tmp_path: Path) -> None:
+    write_reviews([table(["a"] * 5_001)], "made up", tmp_path / "r.parquet")
+    content = bytearray((tmp_path / "r.parquet").read_bytes())
+    text = pq.ParquetFile(tmp_path / "r.parquet").metadata.row_group(1).column(5)
+    start = text.dictionary_page_offset
+    content[start : start + 8] = bytes(8)
+    (tmp_path / "r.parquet").write_bytes(content)
+    with pytest.raises((OSError, ValueError)):
+        tokenize_file(tmp_path / "r.parquet", tmp_path / "tokens", 1)
+    assert [path.name for path in tmp_path.iterdir()] == ["r.parquet"]
 
 
-def test_the_vocabulary_holds_the_most_frequent_words_and_none_of_the_test_reviews() -> None:
-    reviews = restrict(small(), size=10, min_count=2)
+def test_ids_in_blocks_are_the_file_that_numpy_writes(tmp_path: Path) -> None:
+    blocks = [np.arange(5, dtype=np.int32), np.empty(0, np.int32), np.arange(9, dtype=np.int32)]
+    write_ids(iter(blocks), tmp_path)
+    np.save(tmp_path / "whole.npy", np.concatenate(blocks))
+    assert (tmp_path / "ids.npy").read_bytes() == (tmp_path / "whole.npy").read_bytes()
+
+
+@pytest.mark.parametrize("block", [1, 3, 10_000])
+def test_blocks_are_the_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, block: int) -> None:
+    texts = ["a a b", "", "b c", "", "d", "a c c c", "e", "f a"]
+    tokenized(texts, tmp_path, ["train", "test"] * 4)
+    restrict(tmp_path / "tokens", tmp_path / "whole", 10, 1)
+    monkeypatch.setattr(reviews_module, "BLOCK", block)
+    monkeypatch.setattr(reviews_module, "INDEX_ROWS", block)
+    again = tokenize_file(tmp_path / "r.parquet", tmp_path / "again", 1)
+    assert [again.words[i] for i in again.ids] == tokenize(" ".join(texts))
+    assert again.counts(np.array([2, 5])).tolist() == [1, 1, 4, 0, 0, 0]
+    walked = list(again.blocks())
+    assert np.array_equal(np.concatenate([np.array(ids) for _, ids in walked]), again.ids)
+    assert [i for some, _ in walked for i in range(len(texts))[some]] == list(range(len(texts)))
+    known = restrict(tmp_path / "again", tmp_path / "known", 10, 1)
+    for name in ("words.txt", "ids.npy", "offsets.npy"):
+        assert contents(tmp_path / "known")[name] == contents(tmp_path / "whole")[name]
+    whole = load(tmp_path / "whole")
+    pd.testing.assert_frame_equal(known.index, whole.index)
+
+
+def test_ids_that_are_written_do_not_stay_in_memory(tmp_path: Path) -> None:
+    tracemalloc.start()
+    try:
+        write_ids((np.zeros(100_000, np.int32) for _ in range(100)), tmp_path)  # 40 MB
+        assert tracemalloc.get_traced_memory()[1] < 4_000_000
+    finally:
+        tracemalloc.stop()
+
+
+def test_the_words_of_a_group_do_not_stay_in_memory() -> None:
+    texts = [f"word{i}" for i in range(10_000)]
+    gc.disable()
+    tracemalloc.start()
+    try:
+        for _ in range(5):
+            tokenize_all(texts)
+        assert tracemalloc.get_traced_memory()[0] < 500_000
+    finally:
+        tracemalloc.stop()
+        gc.enable()
+
+
+VOCABULARY = """
+import sys
+from pathlib import Path
+from resource import RUSAGE_SELF, getrusage
+from stages.imdb import reviews
+from stages.imdb.vocabulary import restrict, unknown_rate
+reviews.BLOCK = 500
+folder = Path(sys.argv[1])
+reviews.load(folder / "tokens")
+before = getrusage(RUSAGE_SELF).ru_maxrss
+unknown_rate(restrict(folder / "tokens", folder / "vocabulary", 1_000, 1), "train")
+print(getrusage(RUSAGE_SELF).ru_maxrss - before)
+"""
+
+
+def test_the_vocabulary_takes_the_memory_of_a_block(tmp_path: Path) -> None:
+    tokenized([""] * 50_000, tmp_path)
+    tokens = tmp_path / "tokens"
+    write_ids((np.arange(10**6, dtype=np.int32) % 500 for _ in range(50)), tokens)  # 200 MB
+    write_offsets(array("q", [1_000] * 50_000), tokens)
+    write_words((f"w{i}" for i in range(500)), tokens)
+    done = subprocess.run(
+        [sys.executable, "-c", VOCABULARY, tmp_path],
+        capture_output=True, text=True, cwd=ROOT, check=True,
+    )  # fmt: skip
+    assert int(done.stdout) * (1 if sys.platform == "darwin" else 1_024) < 100_000_000
+
+
+SMALL = ["a a a b b", "a b c", "rare c test", "a d d d d d d"]
+SMALL_SPLITS = ["train", "unlabelled", "train", "test"]
+
+
+def test_the_vocabulary_holds_the_most_frequent_words_and_none_of_the_test_reviews(
+    tmp_path: Path,
+) -> None:
+    tokens = tokenized(SMALL, tmp_path, SMALL_SPLITS)
+    reviews = restrict(tmp_path / "tokens", tmp_path / "vocabulary", size=10, min_count=2)
     assert reviews.words == ["<pad>", "<unk>", "a", "b", "c"]  # d is frequent, but in the test only
     assert list(reviews[3]) == [2] + [UNKNOWN] * 6
     assert unknown_rate(reviews, "test") == pytest.approx(6 / 7)
-    assert restrict(small(), size=3, min_count=1).words == ["<pad>", "<unk>", "a"]
+    assert choose(tokens, size=3, min_count=1)[0] == ["<pad>", "<unk>", "a"]
 
 
-def test_a_vocabulary_without_a_word_is_refused() -> None:
+def test_a_vocabulary_without_a_word_is_refused(tmp_path: Path) -> None:
+    tokenized(SMALL, tmp_path, SMALL_SPLITS)
     with pytest.raises(StageError, match=r"imdb\.vocabulary\.min_count = 99"):
-        restrict(small(), size=10, min_count=99)
+        restrict(tmp_path / "tokens", tmp_path / "vocabulary", size=10, min_count=99)
+    assert not (tmp_path / "vocabulary").exists()
 
 
 @settings(max_examples=20)

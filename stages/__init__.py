@@ -9,6 +9,6 @@ from stages.common.memory import guard_imports
 # A stage imports its libraries before its `main` runs; there may be no memory for them.
 sys.excepthook = tell_memory
 guard_imports()
-# OpenMP's threads wait for each other in a loop, by default. Where another program wants their
-# processor too, a training is ten times as slow for it; when they sleep, they make way.
-os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+# OpenMP's threads wait for each other in a loop, by default for a long time. Where another program
+# wants their processor too, a training is ten times as slow for it; soon asleep, they make way.
+os.environ.setdefault("GOMP_SPINCOUNT", "1000")

@@ -43,7 +43,7 @@ def run(main: Callable[[], None]) -> None:
     A bug keeps its traceback: only errors whose cause lies outside the code are made short. When
     told to end (SIGTERM) it tidies up before it does.
     """
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    signal.signal(signal.SIGTERM, _end)
     if "DVC_STAGE" in os.environ:
         end_with_parent(_child_of_dvc())
     try:
@@ -58,6 +58,12 @@ def run(main: Callable[[], None]) -> None:
         if told := message(error):
             sys.exit(f"error: {told}")
         raise
+
+
+def _end(*_: object) -> None:
+    """End as told; to be told again does not disturb the tidying up."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    sys.exit(128 + signal.SIGTERM)
 
 
 def message(error: Exception) -> str | None:

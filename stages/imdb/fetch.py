@@ -14,7 +14,7 @@ from stages.common.progress import progress, say
 CHUNK = 1 << 18  # bytes
 LARGEST = 1 << 30  # bytes; the official archive has 84 million
 TIMEOUT = (10, 30)  # seconds to connect, and between two chunks
-PAUSES = (1, 2, 4, 8)  # seconds before each further attempt
+PAUSES = (1, 2, 4)  # seconds before each further attempt
 WORDS = 200  # characters at most that are told of a problem: it may quote what the server sent
 
 

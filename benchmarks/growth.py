@@ -191,14 +191,12 @@ class Words:
 
     Attributes:
         reviews: how many there are.
-        tokens: of all reviews.
         distinct: words.
         exponent: of their growth with the number of tokens (Heaps' law), from a quarter to all.
         memory: bytes of a word and its number in a dictionary.
     """
 
     reviews: int
-    tokens: int
     distinct: int
     exponent: float
     memory: float
@@ -214,7 +212,7 @@ def words_of(folder: Path) -> Words:
     tracemalloc.stop()
     exponent = float(np.log(len(numbers) / quarter) / np.log(4))
     count = len(numbers)
-    return Words(len(tokens.index), len(tokens.ids), count, exponent, memory / count)
+    return Words(len(tokens.index), count, exponent, memory / count)
 
 
 def paper(runs: Runs, disk: dict[str, int], words: Words) -> list[str]:
@@ -231,7 +229,6 @@ def paper(runs: Runs, disk: dict[str, int], words: Words) -> list[str]:
             held[stage] = (most + (ENOUGH - last) / step) * words.reviews
             row.append(f"{held[stage] / 1e6:,.1f} million")
         told.append(row)
-    tokens = words.tokens * many
     distinct = words.distinct * many**words.exponent
     first = min(held, key=lambda stage: held[stage], default="none")
     space = [
@@ -254,9 +251,6 @@ def paper(runs: Runs, disk: dict[str, int], words: Words) -> list[str]:
         f" {distinct / 1e6:,.1f} million, of {words.memory:.0f} bytes each in the dictionary of"
         f" tokenize: {distinct * words.memory / 2**30:,.1f} GiB. The ids are int32: they end at"
         " 2,147 million words.",
-        f"- The pretraining lays an epoch's text end to end in memory, 4 bytes a token and for a"
-        f" moment twice: {8 * tokens / 2**30:,.0f} GiB. {ENOUGH >> 30} GiB hold"
-        f" {ENOUGH / 8 / words.tokens * words.reviews / 1e6:,.1f} million reviews.",
         f"- What a training has of each review: offsets, label, film, split, target, some"
         f" {PER_REVIEW} bytes: {PER_REVIEW * MANY / 2**30:,.1f} GiB in each process.",
         "",

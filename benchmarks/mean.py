@@ -214,7 +214,8 @@ def main() -> None:
         f"Whole trainings on {len(places):,} labelled reviews ({reviews.data}), {words:,} words,"
         f" to {args.target:.1%} of {len(held_out):,} held-out reviews of other films; {dim}"
         f" dimensions; fastText on {threads} threads, ours on one; medians of {args.rounds} rounds"
-        " in which the contenders take turns. What is fair and what is not stands at the head of [mean.py](mean.py)."
+        " in which the contenders take turns. What is fair and what is not stands at the head of"
+        " [mean.py](mean.py)."
         " Made by `python -m benchmarks.mean`.",
         machine("torch"),
         "",

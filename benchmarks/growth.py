@@ -334,7 +334,7 @@ def main() -> None:
         f"{len(whole):,} reviews, and the same repeated; {processors} processors, one for the"
         " networks. The last column is the exponent of the growth in the last step: 1 is"
         " proportional, 0 none. What is measured stands at the head of [growth.py](growth.py)."
-        " Made by `python -m benchmarks.growth`.",
+        f" Made by `python -m benchmarks.growth{' --data' if args.data else ''}`.",
         machine("torch"),
         "",
         *table(

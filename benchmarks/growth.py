@@ -61,7 +61,7 @@ from stages.imdb.device import deterministic, keep_memory
 from stages.imdb.models import LSTMClassifier
 from stages.imdb.params import Imdb
 from stages.imdb.reviews import load
-from stages.imdb.training import adversarial, begin, train
+from stages.imdb.training import adversarial, begin, targets_of, train
 
 TIMES = (1, 3, 10)
 DATA = ("download", "tokenize", "vocabulary")
@@ -154,7 +154,7 @@ def lstm_epoch(folder: Path, settings: Imdb) -> float:
     reviews = load(folder)
     places = reviews.where("train")
     network = LSTMClassifier(len(reviews.words), settings.embedding_dim, settings.lstm.hidden)
-    targets = torch.tensor(reviews.labels, dtype=torch.float32)
+    targets = targets_of(reviews)
     objective = partial(adversarial, network, 0.0)
     steps = train(begin(network, 1), objective, reviews, places, targets, settings.lstm)
     for _ in islice(steps, WARM_UP):

@@ -19,7 +19,7 @@ from stages.imdb.models import PAD, LSTMClassifier
 from stages.imdb.params import Imdb
 from stages.imdb.reviews import Reviews
 from stages.imdb.train import phases
-from stages.imdb.training import Gradient, Objective, Step, begin, train
+from stages.imdb.training import Gradient, Objective, Step, begin, targets_of, train
 
 EPOCHS = 4  # of our learning rate's schedule, on the labelled reviews alone
 
@@ -44,7 +44,7 @@ class Ours:
     def _steps(self) -> Iterator[Step]:
         """One training after another."""
         data = self.data
-        targets = torch.tensor(data.labels, dtype=torch.float32)
+        targets = targets_of(self.reviews)
         while True:
             deterministic(self.seed)
             self.network = LSTMClassifier(data.vocabulary, data.embedding_dim, data.hidden)

@@ -55,7 +55,7 @@ from stages.imdb.models import MeanClassifier
 from stages.imdb.params import Imdb
 from stages.imdb.reviews import Indices, Reviews, load, split_by_film
 from stages.imdb.train import phases
-from stages.imdb.training import begin, train
+from stages.imdb.training import begin, targets_of, train
 
 HELD_OUT = 0.2  # of the films
 OUR_RATES = [0.003, 0.01, 0.02]  # the first is the pipeline's
@@ -85,7 +85,7 @@ def ours(
         len(reviews.words), settings.embedding_dim, mean.buckets if mean.ngrams == 2 else 0
     )
     [(own, objective)] = phases(network, settings.model_copy(update={"mean": mean}))
-    targets = torch.tensor(reviews.labels, dtype=torch.float32)
+    targets = targets_of(reviews)
     for _ in train(begin(network, 1), objective, reviews, places, targets, own):
         pass
     seconds = time.perf_counter() - start

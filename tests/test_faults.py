@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import signal
 import subprocess
 import time
 from collections.abc import Iterator
@@ -66,7 +65,7 @@ def held_still(workers: list[psutil.Process]) -> Iterator[None]:
     ("stage", "how", "whom", "checkpoint", "shell"),
     [
         ("lstm", "Ctrl-C", "all", "*.safetensors", "sh"),
-        ("pretrain", "SIGTERM", "stage", "*.safetensors", "bash"),
+        ("lstm", "SIGTERM", "all", "*.safetensors", "bash"),
         ("lstm", "SIGKILL", "stage", "seed-?-2.safetensors", "sh"),  # when it refines
         ("lstm", "SIGKILL", "dvc", "*.safetensors", "sh"),
         ("pretrain", "SIGKILL", "dvc", "*.safetensors", "bash"),
@@ -82,7 +81,7 @@ def test_a_killed_training_goes_on_to_the_same_bits(
         dvc = psutil.Process(process.pid)
         family = [dvc, *dvc.children(recursive=True)]
         if whom == "all":
-            os.killpg(process.pid, signal.SIGINT)
+            os.killpg(process.pid, SIGNALS[how])
         else:
             (dvc if whom == "dvc" else victim).send_signal(SIGNALS[how])
     process.wait()

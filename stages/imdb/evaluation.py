@@ -1,9 +1,10 @@
 """How good is a classifier, and how sure are we? Pure functions on labels and probabilities.
 
-Shapes: labels int64 [reviews], 1 good and 0 bad; probabilities of "good", float [reviews], or
-[seeds, reviews] where a network was trained from several seeds.
+Shapes: labels int64 [reviews], the numbers of the classes, 0 bad and 1 good; probabilities float
+[reviews × classes], or [seeds × reviews × classes] where a network was trained from several seeds.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -27,8 +28,24 @@ POINTS = 201  # of a curve: smooth to the eye, small in git
 
 
 def correct(labels: Labels, probabilities: Floats) -> npt.NDArray[np.bool_]:
-    """Whether each rating is right, bool, of the shape of `probabilities`."""
-    return (probabilities > 0.5) == (labels == 1)
+    """Whether each rating is right, bool [reviews] or [seeds × reviews]."""
+    return probabilities.argmax(axis=-1) == labels
+
+
+def one_against_rest(labels: Labels, probabilities: Floats) -> tuple[Labels, Floats]:
+    """The ratings [reviews × classes] as answers to questions of yes or no, as curves need them.
+
+    Of two classes: is it the second? Of more: is it this one, for each of them in turn, all in one
+    list (micro-averaging).
+
+    Returns:
+        What is true, int64 [questions], 1 for yes; and the probability of yes, [questions].
+    """
+    classes = probabilities.shape[1]
+    if classes == 2:
+        return labels, probabilities[:, 1]
+    yes = labels[:, None] == np.arange(classes)
+    return yes.ravel().astype(np.int64), probabilities.ravel()
 
 
 def interval(right: int, total: int) -> tuple[float, float]:
@@ -37,55 +54,61 @@ def interval(right: int, total: int) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def calibration(labels: Labels, probabilities: Floats) -> pd.DataFrame:
+def calibration(true: Labels, said: Floats) -> pd.DataFrame:
     """The reliability diagram: of the reviews rated 0.8 or so, are 80 % good?
 
+    Args:
+        true, said: see `one_against_rest`.
+
     Returns:
-        A row a non-empty bin of equal width: probability (mean), good (share), reviews.
+        A row a non-empty bin of equal width: probability (mean), share (that is true), reviews.
     """
-    bins = np.minimum((probabilities * BINS).astype(int), BINS - 1)
-    table = pd.DataFrame({"bin": bins, "probability": probabilities, "good": labels})
+    bins = np.minimum((said * BINS).astype(int), BINS - 1)
+    table = pd.DataFrame({"bin": bins, "probability": said, "true": true})
     grouped = table.groupby("bin")
     return grouped.agg(
-        probability=("probability", "mean"), good=("good", "mean"), reviews=("good", "size")
+        probability=("probability", "mean"), share=("true", "mean"), reviews=("true", "size")
     ).reset_index(drop=True)
 
 
-def calibration_error(labels: Labels, probabilities: Floats) -> float:
-    """The expected calibration error (Guo et al. 2017, equation 3), of the probability of good."""
-    bins = calibration(labels, probabilities)
-    gap = (bins["probability"] - bins["good"]).abs()
+def calibration_error(true: Labels, said: Floats) -> float:
+    """The expected calibration error (Guo et al. 2017, equation 3), of `one_against_rest`."""
+    bins = calibration(true, said)
+    gap = (bins["probability"] - bins["share"]).abs()
     return float(np.average(gap, weights=bins["reviews"]))
+
+
+def confusion(labels: Labels, probabilities: Floats, classes: Sequence[str]) -> pd.DataFrame:
+    """How often each class was taken for each: truly, rated, reviews."""
+    rated = probabilities.argmax(axis=1)
+    counts = confusion_matrix(labels, rated, labels=range(len(classes)))
+    rows = [
+        (truly, rated, int(counts[i, j]))
+        for i, truly in enumerate(classes)
+        for j, rated in enumerate(classes)
+    ]
+    return pd.DataFrame(rows, columns=["truly", "rated", "reviews"])
 
 
 def summary(labels: Labels, probabilities: Floats) -> dict[str, Any]:
     """The figures of one model, means over its seeds.
 
-    The interval of `acc` covers seeds and reviews (`bootstrap`); `confusion` is the first seed's,
-    whose network `predict` uses.
+    The interval of `acc` covers seeds and reviews (`bootstrap`).
     """
     right = correct(labels, probabilities)
     if len(right) > 1:
         low, high = np.quantile(bootstrap(right), _TAILS)
     else:
         low, high = interval(int(right.sum()), right.size)
-    (true_bad, false_good), (false_bad, true_good) = confusion_matrix(
-        labels, probabilities[0] > 0.5
-    )
+    answers = [one_against_rest(labels, rated) for rated in probabilities]
     return {
         "acc": float(right.mean()),
         "acc_low": float(low),
         "acc_high": float(high),
         "acc_by_seed": [float(mean) for mean in right.mean(axis=1)],
-        "auc": float(np.mean([roc_auc_score(labels, good) for good in probabilities])),
-        "ap": float(np.mean([average_precision_score(labels, good) for good in probabilities])),
-        "ece": float(np.mean([calibration_error(labels, good) for good in probabilities])),
-        "confusion": {
-            "true_bad": int(true_bad),
-            "false_good": int(false_good),
-            "false_bad": int(false_bad),
-            "true_good": int(true_good),
-        },
+        "auc": float(np.mean([roc_auc_score(*each) for each in answers])),
+        "ap": float(np.mean([average_precision_score(*each) for each in answers])),
+        "ece": float(np.mean([calibration_error(*each) for each in answers])),
     }
 
 
@@ -132,9 +155,9 @@ def mcnemar(better: npt.NDArray[np.bool_], base: npt.NDArray[np.bool_]) -> float
     return float(binomtest(only_better, discordant).pvalue) if discordant else 1.0
 
 
-def roc(labels: Labels, probabilities: Floats) -> pd.DataFrame:
-    """The ROC curve: false_positive_rate, true_positive_rate."""
-    false_positive, true_positive, _ = roc_curve(labels, probabilities)
+def roc(true: Labels, said: Floats) -> pd.DataFrame:
+    """The ROC curve of `one_against_rest`: false_positive_rate, true_positive_rate."""
+    false_positive, true_positive, _ = roc_curve(true, said)
     grid = np.linspace(0, 1, POINTS)
     return pd.DataFrame(
         {
@@ -144,9 +167,9 @@ def roc(labels: Labels, probabilities: Floats) -> pd.DataFrame:
     )
 
 
-def precision_recall(labels: Labels, probabilities: Floats) -> pd.DataFrame:
-    """The precision–recall curve: recall, precision."""
-    precision, recall, _ = precision_recall_curve(labels, probabilities)
+def precision_recall(true: Labels, said: Floats) -> pd.DataFrame:
+    """The precision–recall curve of `one_against_rest`: recall, precision."""
+    precision, recall, _ = precision_recall_curve(true, said)
     grid = np.linspace(0, 1, POINTS)
     return pd.DataFrame(
         {"recall": grid, "precision": np.interp(grid, recall[::-1], precision[::-1])}

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
-from matplotlib.colors import LinearSegmentedColormap
+from matplotlib.colors import LinearSegmentedColormap, ListedColormap
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 from matplotlib.transforms import Bbox
@@ -75,7 +75,7 @@ def gain(table: pd.DataFrame, data: str) -> Figure:
     return figure
 
 
-def evaluation(folders: dict[str, Path], data: str) -> Figure:
+def evaluation(folders: dict[str, Path], classes: list[str], data: str) -> Figure:
     """Curves, calibration, confusion, and accuracy by length and by stars, of the three models."""
     figure, axes = plt.subplots(3, 2, figsize=(WIDTH, 8.2))
     (roc, recall), (reliability, confused), (length, stars) = axes
@@ -86,7 +86,7 @@ def evaluation(folders: dict[str, Path], data: str) -> Figure:
         curve = pd.read_csv(folder / "precision_recall.csv")
         recall.plot(curve["recall"], curve["precision"], **style)
         bins = pd.read_csv(folder / "calibration.csv")
-        reliability.plot(bins["probability"], bins["good"], marker="o", markersize=4, **style)
+        reliability.plot(bins["probability"], bins["share"], marker="o", markersize=4, **style)
         by_accuracy(length, pd.read_csv(folder / "by_length.csv"), style)
         if (folder / "by_stars.csv").exists():
             by_accuracy(stars, pd.read_csv(folder / "by_stars.csv"), style)
@@ -95,8 +95,11 @@ def evaluation(folders: dict[str, Path], data: str) -> Figure:
     roc.legend(loc="lower right", fontsize=10)
     recall.set(xlabel="recall", ylabel="precision", xlim=(0.6, 1), ylim=(0.6, 1))
     reliability.plot([0, 1], [0, 1], color="black", linewidth=1, linestyle=":")
-    reliability.set(xlabel="rated to be good", ylabel="truly good")
-    confusion(confused, json.loads((folders["lstm"] / "summary.json").read_text("utf-8")))
+    if len(classes) == 2:
+        reliability.set(xlabel=f"rated to be {classes[1]}", ylabel=f"truly {classes[1]}")
+    else:
+        reliability.set(xlabel="probability of a class", ylabel="truly of that class")
+    confusion(confused, read(folders["lstm"] / "confusion.csv"), classes)
     length.set(xlabel="words in the review", ylabel="accuracy")
     length.tick_params(axis="x", labelrotation=35, labelsize=9)
     stars.set(xlabel="stars that the writer gave", ylabel="accuracy")
@@ -108,20 +111,20 @@ def evaluation(folders: dict[str, Path], data: str) -> Figure:
     return figure
 
 
-def confusion(axes: Axes, summary: dict[str, Any]) -> None:
+def confusion(axes: Axes, table: pd.DataFrame, classes: list[str]) -> None:
     """The LSTM's confusion matrix: reviews by what they are and how they were rated."""
-    counts = summary["confusion"]
-    matrix = np.array(
-        [[counts["true_bad"], counts["false_good"]], [counts["false_bad"], counts["true_good"]]]
-    )
+    matrix = table.pivot(index="truly", columns="rated", values="reviews")
+    matrix = matrix.loc[classes, classes].to_numpy()
+    places = range(len(classes))
     axes.imshow(matrix, cmap=LinearSegmentedColormap.from_list("", ["white", BLUE]), vmin=0)
-    for i in range(2):
-        for j in range(2):
+    size = max(3.0, 12 - len(classes))
+    for i in places:
+        for j in places:
             dark = matrix[i, j] > matrix.max() / 2
             axes.text(j, i, f"{matrix[i, j]:,}", ha="center", va="center",
-                      color="white" if dark else "black")  # fmt: skip
-    axes.set_xticks([0, 1], ["bad", "good"])
-    axes.set_yticks([0, 1], ["bad", "good"])
+                      color="white" if dark else "black", fontsize=size)  # fmt: skip
+    axes.set_xticks(places, classes)
+    axes.set_yticks(places, classes)
     axes.set(xlabel=f"rated by the {NAMES['lstm']}", ylabel="truly")
     axes.spines[:].set_visible(False)
 
@@ -156,21 +159,31 @@ def neighbours(table: pd.DataFrame, data: str) -> Figure:
     return figure
 
 
-def word_map(table: pd.DataFrame, data: str) -> Figure:
-    """The most sentiment-laden words in the plane, coloured by the network's own rating."""
+def word_map(table: pd.DataFrame, classes: list[str], data: str) -> Figure:
+    """The words that say most, in the plane, coloured by the network's own rating."""
+    number = table["rated"].map({name: i for i, name in enumerate(classes)})
+    if len(classes) == 2:  # from the one to the other
+        likely = table["probability"]
+        table = table.assign(colour=likely.where(number == 1, 1 - likely))
+        style: dict[str, Any] = {"cmap": SENTIMENT, "vmin": 0, "vmax": 1}
+        ticks = {0: classes[0], 0.5: "0.5", 1: classes[1]}
+    else:
+        table = table.assign(colour=number)
+        many = len(classes)
+        colours = ListedColormap(plt.get_cmap("turbo")(np.linspace(0.1, 0.9, many)))
+        style = {"cmap": colours, "vmin": -0.5, "vmax": many - 0.5}
+        ticks = dict(enumerate(classes))
     models = list(dict.fromkeys(table["model"]))
     figure, axes = plt.subplots(1, len(models), figsize=(WIDTH, 3.9))
     for each, model in zip(np.atleast_1d(axes), models, strict=True):
         rows = table[table["model"] == model]
-        points = each.scatter(
-            rows["x"], rows["y"], c=rows["good"], cmap=SENTIMENT, vmin=0, vmax=1, s=16
-        )
+        points = each.scatter(rows["x"], rows["y"], c=rows["colour"], s=16, **style)
         each.set_title(f"embedding of the {NAMES[model]}", color=COLOURS[model], fontweight="bold")
         each.set(xticks=[], yticks=[], xlabel="first component")
     np.atleast_1d(axes)[0].set_ylabel("second component")
     bar = figure.colorbar(points, ax=axes, location="bottom", aspect=40, shrink=0.6)
     bar.set_label("the network's rating of the word alone", fontsize=10)
-    bar.set_ticks([0, 0.5, 1], labels=["bad", "0.5", "good"])
+    bar.set_ticks(list(ticks), labels=list(ticks.values()))
     sign(figure, data)
     figure.draw_without_rendering()  # only then it is known where on the page the points are
     for each, model in zip(np.atleast_1d(axes), models, strict=True):
@@ -206,6 +219,12 @@ def annotate(axes: Axes, rows: pd.DataFrame) -> None:
             name.remove()
 
 
+def read(path: Path) -> pd.DataFrame:
+    """A table of words or classes, which may be called "nan" or "10"."""
+    strings = dict.fromkeys(["word", "neighbour", "truly", "rated"], str)
+    return pd.read_csv(path, keep_default_na=False, dtype=strings)
+
+
 def sign(figure: Figure, data: str) -> None:
     """Say on the picture which data it is about."""
     figure.supxlabel(data, fontsize=9, color=GREY, ha="right", x=0.99)
@@ -224,12 +243,13 @@ def main() -> None:
     args = parser.parse_args()
 
     folders = dict(zip(["linear", "mean", "lstm"], args.evaluations, strict=True))
-    data = json.loads((args.evaluations[0] / "summary.json").read_text("utf-8"))["data"]
-    near = pd.read_csv(args.neighbours, keep_default_na=False)  # "null" and "nan" are words
+    about = json.loads((args.evaluations[0] / "summary.json").read_text("utf-8"))
+    data, classes = about["data"], about["classes"]
+    near, words = read(args.neighbours), read(args.map)
     figures.save(training(dict(zip(["mean", "lstm"], args.live, strict=True)), data), args.training)
     figures.save(gain(pd.read_csv(args.gains, dtype={"seed": str}), data), args.gain)
-    figures.save(evaluation(folders, data), args.evaluation)
-    figures.save(word_map(pd.read_csv(args.map, keep_default_na=False), data), args.words)
+    figures.save(evaluation(folders, classes, data), args.evaluation)
+    figures.save(word_map(words, classes, data), args.words)
     figures.save(neighbours(near, data), args.neighbour_picture)
 
 

@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import torch
 from dvclive import Live
 from torch import Tensor
@@ -28,7 +27,7 @@ class Lesson:
         reviews: all there are.
         places: int64, the numbers of those to train on.
         held_out: int64, the numbers of the labelled ones to validate on.
-        targets: float32 [reviews], the probability that a review is good.
+        targets: float32 [reviews × classes], how likely each class is.
     """
 
     reviews: Reviews
@@ -75,15 +74,16 @@ def validate(network: Network, reviews: Reviews, places: Indices) -> tuple[float
     Raises:
         StageError: when a rating is no number.
     """
-    good = torch.from_numpy(rate(network, [reviews[i] for i in places]))
-    if not good.isfinite().all():
+    rated = torch.from_numpy(rate(network, [reviews[i] for i in places]))
+    if not rated.isfinite().all():
         raise StageError(
             "the rating of a held-out review is no number: the training diverged and no model is"
             " written; lower the learning_rate in params.yaml"
         )
-    labels = torch.from_numpy(reviews.labels[places]).float()
-    loss = F.binary_cross_entropy(good, labels).item()
-    return loss, float(np.mean((good > 0.5).numpy() == (labels > 0.5).numpy()))
+    labels = torch.from_numpy(reviews.labels[places])
+    tiny = torch.finfo(rated.dtype).tiny  # else the surest mistake would cost infinitely much
+    loss = F.nll_loss(rated.clamp(min=tiny).log(), labels).item()
+    return loss, (rated.argmax(1) == labels).double().mean().item()
 
 
 def _measure(

@@ -5,8 +5,9 @@ Both take the same batches,
     ids      int32 [batch × review_len], the words of each review, padded at the end with PAD
     lengths  int64 [batch], how many of them are words, at least 1
 
-and return the logits, float32 [batch]: above 0 the review is rated good. Padding never changes an
-answer beyond rounding.
+and return logits. Two classes, bad and good, need one number a review, float32 [batch]: above 0 it
+is rated good. Of more classes each has its own, [batch × classes]. Padding never changes an answer
+beyond rounding.
 """
 
 import torch
@@ -24,6 +25,19 @@ def start(embedding: nn.Embedding | nn.EmbeddingBag) -> None:
         embedding.weight[PAD] = 0
 
 
+def outputs(classes: int) -> int:
+    """How many logits tell so many classes apart."""
+    return 1 if classes == 2 else classes
+
+
+def probabilities(logits: Tensor) -> Tensor:
+    """What the logits of a network say, by class: [batch × classes], each row adding up to 1."""
+    if logits.ndim == 1:
+        good = torch.sigmoid(logits)
+        return torch.stack([1 - good, good], dim=1)
+    return torch.softmax(logits, dim=1)
+
+
 class MeanClassifier(nn.Module):
     """Embedding → average over the review's words → fully connected → logit.
 
@@ -31,16 +45,18 @@ class MeanClassifier(nn.Module):
     pairs of the same hash (Joulin et al. 2017, "Bag of Tricks for Efficient Text Classification").
     """
 
-    def __init__(self, vocabulary: int, embedding_dim: int, buckets: int = 0) -> None:
+    def __init__(
+        self, vocabulary: int, embedding_dim: int, buckets: int = 0, classes: int = 2
+    ) -> None:
         super().__init__()
-        self.vocabulary, self.buckets = vocabulary, buckets
+        self.vocabulary, self.buckets, self.classes = vocabulary, buckets, classes
         # An embedding bag is a one-hot matrix times the embedding matrix, and the average of the
         # rows, without ever making the one-hot matrix; PAD has no part in the average.
         self.embedding = nn.EmbeddingBag(
             vocabulary + buckets, embedding_dim, mode="mean", sparse=True, padding_idx=PAD
         )
         start(self.embedding)
-        self.output = nn.Linear(embedding_dim, 1)
+        self.output = nn.Linear(embedding_dim, outputs(classes))
 
     def forward(self, ids: Tensor, lengths: Tensor) -> Tensor:
         mean = self.embedding(self.with_pairs(ids))  # batch × embedding_dim
@@ -64,21 +80,26 @@ class LSTMClassifier(nn.Module):
     """
 
     def __init__(
-        self, vocabulary: int, embedding_dim: int, hidden: int, dropout: float = 0.0
+        self,
+        vocabulary: int,
+        embedding_dim: int,
+        hidden: int,
+        dropout: float = 0.0,
+        classes: int = 2,
     ) -> None:
         super().__init__()
-        self.vocabulary = vocabulary
+        self.vocabulary, self.classes = vocabulary, classes
         self.embedding = nn.Embedding(vocabulary, embedding_dim, padding_idx=PAD, sparse=True)
         start(self.embedding)
         self.lstm = nn.LSTM(embedding_dim, hidden, batch_first=True)
         self.dropout = nn.Dropout(dropout)
-        self.output = nn.Linear(3 * hidden, 1)
+        self.output = nn.Linear(3 * hidden, outputs(classes))
 
     def forward(self, ids: Tensor, lengths: Tensor) -> Tensor:
         return self.rate(self.embedding(ids), lengths)
 
     def rate(self, embeddings: Tensor, lengths: Tensor) -> Tensor:
-        """The logits [batch] of reviews that are embedded already [batch × review_len × dim]."""
+        """The logits of reviews that are embedded already [batch × review_len × dim]."""
         with autocast(embeddings.device):
             states, _ = self.lstm(embeddings)  # batch × review_len × hidden
         return self.output(self.dropout(pool(states.float(), lengths))).squeeze(-1)

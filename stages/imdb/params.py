@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field, StringConstraints
+from pydantic import AfterValidator, Field, StringConstraints
 
 from stages.common.params import Section
 
@@ -18,6 +18,13 @@ Fraction = Annotated[float, Field(ge=0, lt=1)]
 Rate = Annotated[float, Field(gt=0, le=1)]
 Seed = Annotated[int, Field(ge=0, le=2**31)]
 Word = Annotated[str, StringConstraints(pattern=r"^\S+$")]
+
+
+def different(seeds: list[int]) -> list[int]:
+    """Refuse a seed that is there twice: its trainings would be the same, and share their files."""
+    if len({*seeds}) < len(seeds):
+        raise ValueError("every seed must be another")
+    return seeds
 
 
 class Archive(Section):
@@ -92,7 +99,11 @@ class Imdb(Section):
     linear: Linear
     embedding_dim: Annotated[int, Field(ge=1, le=4_096)]
     validation: Annotated[float, Field(ge=0, le=0.5)]
-    seeds: Annotated[list[Seed], Field(min_length=1, max_length=100)]
+    seeds: Annotated[
+        list[Seed],
+        Field(min_length=1, max_length=100, json_schema_extra={"uniqueItems": True}),
+        AfterValidator(different),
+    ]
     train: Train
     mean: Mean
     pretrain: Pretrain

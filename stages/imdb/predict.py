@@ -35,7 +35,9 @@ class Rater:
     """A trained network and its vocabulary, for texts."""
 
     def __init__(self, folder: Path) -> None:
-        self.name: ModelName = describe(folder).model
+        about = describe(folder)
+        self.name: ModelName = about.model
+        self.classes = about.classes
         self.network: Network
         self.network, words = load(folder)
         self.numbers = {word: number for number, word in enumerate(words)}
@@ -66,27 +68,36 @@ def cleaned(text: str) -> str:
 
 
 def rated(texts: Iterable[str], raters: list[Rater], explain: bool) -> Iterator[dict[str, object]]:
-    """For each text a record: words, known (share of them), and by network good and verdict.
+    """For each text a record: words, known (share of them), and by network its answer.
 
-    With `explain`, also the words and what each adds to the logit. A text without any word has no
-    rating: good and verdict are None.
+    That is the verdict, the name of a class, and the probabilities of all. With `explain`, also the
+    words and what each adds to the logit: of two classes to that of the second (good), of more to
+    that of the verdict. A text without any word has no rating: verdict and probabilities are None.
     """
     texts = iter(texts)
     while batch := [tokenize(cleaned(text))[:LONGEST] for text in islice(texts, TOGETHER)]:
         numbers = {rater.name: [rater.ids(tokens) for tokens in batch] for rater in raters}
-        goods = {rater.name: rate(rater.network, numbers[rater.name]) for rater in raters}
+        ratings = {rater.name: rate(rater.network, numbers[rater.name]) for rater in raters}
         for i, tokens in enumerate(batch):
             record: dict[str, object] = {"words": len(tokens)}
             for rater in raters:
                 ids = numbers[rater.name][i]
-                good = float(goods[rater.name][i])
+                rating = ratings[rater.name][i]
+                best = int(rating.argmax())
                 record["known"] = round(float((ids != UNKNOWN).mean()), 4) if tokens else 0.0
                 answer: dict[str, object] = {
-                    "good": round(good, 4) if tokens else None,
-                    "verdict": ("good" if good > 0.5 else "bad") if tokens else None,
+                    "verdict": rater.classes[best] if tokens else None,
+                    "probabilities": {
+                        name: round(float(probability), 4)
+                        for name, probability in zip(rater.classes, rating, strict=True)
+                    }
+                    if tokens
+                    else None,
                 }
                 if explain and tokens:
-                    shares, rest = contributions(rater.network, ids)
+                    shares, rest = contributions(
+                        rater.network, ids, best if len(rater.classes) > 2 else 0
+                    )
                     answer["explain"] = [
                         [token, round(float(share), 4)]
                         for token, share in zip(tokens, shares, strict=True)
@@ -97,14 +108,15 @@ def rated(texts: Iterable[str], raters: list[Rater], explain: bool) -> Iterator[
 
 
 def show(record: dict[str, object], raters: list[Rater], colour: bool) -> str:
-    """A record in words. Only words that the tokenizer made are printed: they hold no escapes."""
+    """A record in words. It holds no escapes: only the tokenizer's words and names of classes."""
     if not record["words"]:
         return "no words in it: no rating"
     lines = []
     for rater in raters:
         answer = record[rater.name]
         assert isinstance(answer, dict)  # noqa: S101  `rated` makes it so
-        lines.append(f"{rater.name:5} {answer['verdict']:5} {answer['good']:.1%} good")
+        verdict = answer["verdict"]
+        lines.append(f"{rater.name:5} {verdict:5} {answer['probabilities'][verdict]:.1%}")
         if "explain" in answer:
             lines.append(
                 "      " + " ".join(_shown(word, n, colour) for word, n in answer["explain"])

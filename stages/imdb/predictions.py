@@ -25,13 +25,15 @@ class Predictions:
     Attributes:
         model: its name (linear, mean, lstm).
         data: the name of the data.
+        classes: their names.
         parameters: how many numbers were trained.
         seeds: the seeds it was trained from.
-        probabilities: of "good", float32 [seeds, reviews].
+        probabilities: float32 [seeds × reviews × classes].
     """
 
     model: str
     data: str
+    classes: list[str]
     parameters: int
     seeds: list[int]
     probabilities: npt.NDArray[np.float32]

@@ -14,6 +14,7 @@ from stages.common.processes import processors
 from stages.common.progress import progress
 from stages.imdb.batches import in_order_of_length, pad
 from stages.imdb.device import device_of
+from stages.imdb.models import probabilities
 from stages.imdb.predictions import Predictions, write
 from stages.imdb.reviews import Ids, Indices
 from stages.imdb.reviews import load as load_reviews
@@ -25,51 +26,53 @@ TOKENS = 16_384  # padded, in a batch: enough to be fast, little enough to stay 
 
 
 def rate(network: Network, reviews: Sequence[Ids]) -> Ratings:
-    """The probability that each review is good.
+    """How likely each class is, for each review.
 
     Args:
         network: in evaluation mode.
         reviews: the word ids of each review, int32 [review_len].
 
     Returns:
-        float32 [reviews], in the order of `reviews`.
+        float32 [reviews × classes], in the order of `reviews`.
     """
-    probabilities = np.empty(len(reviews), dtype=np.float32)
+    ratings = np.empty((len(reviews), network.classes), dtype=np.float32)
     for places in batches_of(reviews):
-        probabilities[places] = rate_batch(network, [reviews[i] for i in places])
-    return probabilities
+        ratings[places] = rate_batch(network, [reviews[i] for i in places])
+    return ratings
 
 
 def rate_by_all(networks: Sequence[Network], reviews: Sequence[Ids], label: str) -> Ratings:
-    """What each network says of each review, float32 [networks × reviews].
+    """What each network says of each review, float32 [networks × reviews × classes].
 
     As in training, a processor works on one thread, each on a batch of its own. `label` is shown
     with the progress.
     """
-    probabilities = np.empty((len(networks), len(reviews)), dtype=np.float32)
+    ratings = np.empty((len(networks), len(reviews), networks[0].classes), dtype=np.float32)
 
     def work(task: tuple[int, Indices]) -> int:
         number, places = task
         batch = [reviews[i] for i in places]
-        probabilities[number, places] = rate_batch(networks[number], batch)
+        ratings[number, places] = rate_batch(networks[number], batch)
         return len(places)
 
     tasks = [(number, places) for number in range(len(networks)) for places in batches_of(reviews)]
     with ThreadPoolExecutor(processors(), "rate", torch.set_num_threads, (1,)) as executor:
         try:
             done = executor.map(work, tasks)
-            for _ in progress(done, probabilities.size, label, "review", size=lambda n: n):
+            for _ in progress(
+                done, len(networks) * len(reviews), label, "review", size=lambda n: n
+            ):
                 pass
         finally:  # Ctrl-C does not wait for all the others
             executor.shutdown(cancel_futures=True)
-    return probabilities
+    return ratings
 
 
 @torch.inference_mode()
 def rate_batch(network: Network, reviews: Sequence[Ids]) -> Ratings:
     """`rate` for as many reviews as the network should see at once."""
     ids, lengths = (part.to(device_of(network)) for part in pad(reviews))
-    return torch.sigmoid(network(ids, lengths)).cpu().numpy()
+    return probabilities(network(ids, lengths)).cpu().numpy()
 
 
 def batches_of(reviews: Sequence[Ids]) -> Iterator[Indices]:
@@ -93,6 +96,7 @@ def main() -> None:
         Predictions(
             model=description.model,
             data=description.data,
+            classes=description.classes,
             parameters=sum(weight.numel() for weight in networks[0].parameters()),
             seeds=description.seeds,
             probabilities=rate_by_all(networks, test, f"{description.model}: rating"),

@@ -5,15 +5,17 @@ A folder with four files:
     words.txt       one word a line; the line's number, from 0, is the word's id
     ids.npy         int32 [tokens], the word ids of all reviews, end to end
     offsets.npy     int64 [reviews + 1]; review i is ids[offsets[i]:offsets[i + 1]]
-    index.parquet   a row a review: id, split, film, stars, label; the data's name in its metadata
+    index.parquet   a row a review: id, split, film, stars, label; in its metadata the data's name
+                    and those of the classes
 
 It may hold more than the memory: it is written and gone through block by block, and opened without
 being read. What is in memory of an open one is its words and some forty bytes a review.
 """
 
+import json
 import mmap
 from array import array
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
@@ -31,6 +33,8 @@ if TYPE_CHECKING:  # slow to import, and who rates a text needs none of it
 Ids = npt.NDArray[np.int32]
 Indices = npt.NDArray[np.int64]
 
+BAD_OR_GOOD = ("bad", "good")  # the classes, unless texts of one's own have others
+MOST_CLASSES = 100
 BLOCK = 10_000  # reviews that are gone through at a time: some megabytes
 INDEX = {"id": "large_string", "split": "large_string", "film": "large_string",
          "stars": "int8", "label": "int8"}  # fmt: skip
@@ -47,6 +51,7 @@ class Reviews:
         offsets: int64 [reviews + 1].
         index: a row a review (id, split, film, stars, label); split and film may be categorical.
         data: the name of the data, as it stands on every figure.
+        classes: the name of each label.
     """
 
     words: list[str]
@@ -54,6 +59,7 @@ class Reviews:
     offsets: Indices
     index: "pd.DataFrame"
     data: str
+    classes: tuple[str, ...] = BAD_OR_GOOD
 
     def __getitem__(self, review: int) -> Ids:
         """The word ids of one review, int32 [review_len]."""
@@ -70,7 +76,7 @@ class Reviews:
 
     @property
     def labels(self) -> Indices:
-        """1 good, 0 bad, -1 unlabelled; int64 [reviews]."""
+        """The number of its class in `classes`, -1 for none; int64 [reviews]."""
         return self.index["label"].to_numpy(np.int64)
 
     def blocks(self) -> Iterator[tuple[slice, Ids]]:
@@ -142,7 +148,8 @@ def write_index(reviews: "pq.ParquetFile", folder: Path) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    schema = pa.schema(INDEX, metadata={"data": data_name(reviews.schema_arrow)})
+    names = reviews.schema_arrow
+    schema = pa.schema(INDEX, metadata=metadata(data_name(names), classes_of(names)))
     with pq.ParquetWriter(folder / "index.parquet", schema, compression="zstd") as writer:
         for batch in reviews.iter_batches(INDEX_ROWS, columns=[*INDEX]):
             writer.write_table(pa.Table.from_batches([batch]).cast(schema))
@@ -166,12 +173,23 @@ def load(folder: Path) -> Reviews:
         raise StageError(f"{folder}: not a folder of tokenized reviews ({error})") from None
     if len(offsets) != len(table) + 1 or offsets[-1] != len(ids):
         raise StageError(f"{folder}: its files do not fit each other; remove it and run again")
-    return Reviews(words, ids, offsets, table.to_pandas(), data_name(table.schema))
+    names = table.schema
+    return Reviews(words, ids, offsets, table.to_pandas(), data_name(names), classes_of(names))
 
 
 def read_words(path: Path) -> list[str]:
     """The words of a `words.txt`, by id."""
     return path.read_text("utf-8").split("\n")[:-1]
+
+
+def metadata(data: str, classes: Sequence[str]) -> dict[str, str]:
+    """What a Parquet file of reviews says of itself."""
+    return {"data": data, "classes": json.dumps(classes)}
+
+
+def classes_of(schema: "pa.Schema") -> tuple[str, ...]:
+    """The names of the classes, from a Parquet file's metadata."""
+    return tuple(json.loads((schema.metadata or {}).get(b"classes", json.dumps(BAD_OR_GOOD))))
 
 
 def data_name(schema: "pa.Schema") -> str:

@@ -2,7 +2,7 @@
 
 A folder with
 
-    model.json              which network, its sizes, the data and the seeds it was trained from
+    model.json              which network, its sizes, the data, their classes, and the seeds
     words.txt               the vocabulary; the line's number, from 0, is the word's id
     seed-<n>.safetensors    the weights, one file a seed
 """
@@ -14,24 +14,26 @@ from typing import Annotated, Literal
 import safetensors
 import safetensors.torch
 import torch
-from pydantic import Field
+from pydantic import Field, StringConstraints
 from torch import Tensor, nn
 
 from stages.common.errors import StageError
 from stages.common.files import write_json
 from stages.common.params import Section
 from stages.imdb.models import LSTMClassifier, MeanClassifier, Network
-from stages.imdb.reviews import read_words
+from stages.imdb.reviews import MOST_CLASSES, read_words
 
 ModelName = Literal["mean", "lstm"]
 Size = Annotated[int, Field(ge=1, le=1 << 31)]
+ClassName = Annotated[str, StringConstraints(pattern=r"^\P{C}+$")]  # none of it steers a terminal
 
 
 class Description(Section):
-    """The content of `model.json`; the sizes are the arguments of the network's class."""
+    """The content of `model.json`; the sizes are arguments of the network's class."""
 
     model: ModelName
     data: str
+    classes: Annotated[list[ClassName], Field(min_length=2, max_length=MOST_CLASSES)]
     seeds: Annotated[list[int], Field(min_length=1)]
     sizes: dict[str, Size]
 
@@ -39,8 +41,8 @@ class Description(Section):
 def build(description: Description) -> Network:
     """The network of a description, its weights not yet the trained ones."""
     if description.model == "mean":
-        return MeanClassifier(**description.sizes)
-    return LSTMClassifier(**description.sizes)
+        return MeanClassifier(**description.sizes, classes=len(description.classes))
+    return LSTMClassifier(**description.sizes, classes=len(description.classes))
 
 
 def save_description(description: Description, words: list[str], folder: Path) -> None:

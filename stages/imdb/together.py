@@ -317,7 +317,6 @@ class Dropout(nn.Dropout):
             return states * super().forward(torch.ones(rows, width)).to(states.device)
         # Exactly as large as one process would draw it: what is drawn next depends on it too.
         mask = super().forward(torch.ones(_batch, width))[distributed.get_rank() :: size()]
-        mask = (
-            mask if len(mask) else torch.ones(rows, width)
-        )  # of one that has no review of its own
+        if not len(mask):  # this process has no review of its own
+            return states
         return states * mask.to(states.device)

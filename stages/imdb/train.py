@@ -16,10 +16,9 @@ from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import nullcontext
+from ctypes import Array, c_bool, c_int64
 from dataclasses import dataclass
 from functools import partial
-from multiprocessing.sharedctypes import Synchronized
-from multiprocessing.synchronize import Event
 from pathlib import Path
 
 import numpy as np
@@ -47,7 +46,7 @@ from stages.imdb.saved import (
     save_description,
     save_weights,
 )
-from stages.imdb.training import Objective, adversarial, begin, plain, train
+from stages.imdb.training import Objective, adversarial, begin, plain, targets_of, train
 
 
 @dataclass(frozen=True)
@@ -88,7 +87,13 @@ def description_of(model: ModelName, settings: Imdb, reviews: Reviews) -> Descri
         sizes |= {"hidden": settings.lstm.hidden}
     elif settings.mean.ngrams == 2:
         sizes |= {"buckets": settings.mean.buckets}
-    return Description(model=model, data=reviews.data, seeds=settings.seeds, sizes=sizes)
+    return Description(
+        model=model,
+        data=reviews.data,
+        classes=list(reviews.classes),
+        seeds=settings.seeds,
+        sizes=sizes,
+    )
 
 
 def train_seed(task: Task, seed: int, again: bool = False) -> Iterator[tuple[int, bool]]:
@@ -172,16 +177,16 @@ def lesson_of(task: Task, settings: Training, reviews: Reviews, seed: int) -> Le
     To learn another model's probabilities is called distillation (Hinton, Vinyals & Dean 2015).
     """
     places = task.train
-    targets = torch.tensor(reviews.labels, dtype=torch.float32)
+    targets = targets_of(reviews)
     if task.teacher is not None:
         unlabelled = reviews.where("unlabelled")
         ratings = read(task.teacher).probabilities
-        if ratings.shape != (1, len(unlabelled)):
+        if ratings.shape != (1, len(unlabelled), len(reviews.classes)):
             raise StageError(
                 f"{task.teacher}: {ratings.shape[1]:,} ratings, but {len(unlabelled):,} unlabelled"
                 f" reviews in {task.reviews}; run dvc repro"
             )
-        targets[unlabelled] = torch.tensor(ratings[0])
+        targets[unlabelled] = torch.from_numpy(ratings[0])
         count = round(settings.unlabelled * len(unlabelled))
         chosen = np.random.default_rng([seed, 2]).choice(unlabelled, count, replace=False)
         places = np.concatenate([places, np.sort(chosen)])
@@ -207,36 +212,30 @@ def phases(network: Network, settings: Imdb) -> list[tuple[Training, Objective]]
     return list(zip(trainings(lstm), objectives, strict=False))
 
 
-_done: "Synchronized[int]"  # reviews that all processes together have learned from
-_stop: Event  # set when the processes are to leave off
+# What the processes share has no lock: one that was killed could hold it for ever.
+_done: "Array[c_int64]"  # reviews learned from, for each seed: one process at a time adds to them
+_stop: c_bool  # whether the processes are to leave off
 
 
-def _start_process(done: "Synchronized[int]", stop: Event) -> None:
+def _start_process(done: "Array[c_int64]", stop: c_bool) -> None:
     global _done, _stop
     _done, _stop = done, stop
     torch.set_num_threads(1)
 
 
-def _count(reviews: int) -> None:
-    """Add to the reviews done; leave off when told to."""
-    if _stop.is_set():
-        raise SystemExit
-    with _done.get_lock():
-        _done.value += reviews
-
-
 def take_turn(task: Task, seed: int, again: bool) -> bool:
     """Train from one seed until a checkpoint is due, or to the end; whether that was the end."""
+    place = task.settings.seeds.index(seed)
     for reviews, saved in train_seed(task, seed, again):
-        _count(reviews)
+        if _stop.value:
+            raise SystemExit
+        _done[place] += reviews
         if saved:
             return False
     return True
 
 
-def take_turns(
-    executor: ProcessPoolExecutor, task: Task, done: "Synchronized[int]"
-) -> Iterator[int]:
+def take_turns(executor: ProcessPoolExecutor, task: Task, done: "Array[c_int64]") -> Iterator[int]:
     """Train all seeds; yield now and then how many more reviews are done."""
     turns = {executor.submit(take_turn, task, seed, False): seed for seed in task.settings.seeds}
     seen = 0
@@ -245,7 +244,7 @@ def take_turns(
             seed = turns.pop(future)
             if not future.result():
                 turns[executor.submit(take_turn, task, seed, True)] = seed
-        now = done.value
+        now = sum(done)
         yield now - seen
         seen = now
 
@@ -281,8 +280,9 @@ def side_by_side(task: Task, total: int) -> None:
     Raises:
         StageError: when the training of a seed diverges, or a process is killed.
     """
-    done, stop = SPAWN.Value("q", 0), SPAWN.Event()
-    workers = min(len(task.settings.seeds), processors())
+    seeds = len(task.settings.seeds)
+    done, stop = SPAWN.RawArray(c_int64, seeds), SPAWN.RawValue(c_bool, False)
+    workers = min(seeds, processors())
     os.environ |= LARGE_PAGES
     with pool(workers, _start_process, done, stop) as executor:
         try:
@@ -295,7 +295,7 @@ def side_by_side(task: Task, total: int) -> None:
                 f" lower imdb.{task.model}.batch or window in params.yaml"
             ) from None
         finally:
-            stop.set()
+            stop.value = True
             executor.shutdown(cancel_futures=True)
 
 

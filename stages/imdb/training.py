@@ -15,13 +15,13 @@ from stages.imdb import together
 from stages.imdb.batches import pad, shuffled
 from stages.imdb.checkpoint import Run
 from stages.imdb.device import device_of, has_sparse
-from stages.imdb.models import LSTMClassifier, Network
+from stages.imdb.models import LSTMClassifier, Network, probabilities
 from stages.imdb.params import Training
 from stages.imdb.reviews import Ids, Indices, Reviews
 
 Kept = npt.NDArray[np.bool_] | slice
 
-REPORTS = 8  # in the course of a training
+REPORTS = 5  # in the course of a training
 WARM_UP = 0.05  # of all steps, over which the learning rate rises
 CLIP = 1.0  # norm of the gradient: an LSTM's can explode (Pascanu et al. 2013)
 BETAS = (0.9, 0.99)  # of Adam; the short memory of the second forgets the warm-up sooner
@@ -34,7 +34,7 @@ class Report:
     Attributes:
         reviews: learned from, since the beginning.
         loss: mean cross-entropy with the targets.
-        accuracy: share of ratings on the side of 0.5 that their targets are on.
+        accuracy: share of ratings that hold the same class most likely as their targets do.
     """
 
     reviews: int
@@ -54,11 +54,11 @@ class Step:
 class Gradient:
     """Of these reviews' mean cross-entropy, in the parameters' `grad`; and what it is of."""
 
-    logits: Tensor  # [batch]
+    logits: Tensor  # [batch], or [batch × classes]
     loss: float
 
 
-# From ids, lengths and labels to one gradient after another; the caller takes a step after each.
+# From ids, lengths and targets to one gradient after another; the caller takes a step after each.
 Objective = Callable[[Tensor, Tensor, Tensor], Iterator[Gradient]]
 
 
@@ -80,8 +80,8 @@ def train(
         objective: `plain` or `adversarial`, with their first arguments bound.
         reviews: among others those to train on.
         places: int64, the numbers of those to train on.
-        targets: float32 [reviews], the probability that a review is good: its label, 0 or 1, or
-            what another model says.
+        targets: float32 [reviews × classes], how likely each class is: see `targets_of`, or what
+            another model says.
         settings: the network's section of the parameters.
 
     Yields:
@@ -118,7 +118,8 @@ def train(
                 gradients.append(gradient)
             run.step += 1
             first = gradients[0]  # of the reviews as they are
-            own_right = int(((first.logits > 0) == (target > 0.5))[: share.count].sum())
+            same = probabilities(first.logits).argmax(1) == target.argmax(1)
+            own_right = int(same[: share.count].sum())
             loss, right = together.total(first.loss * share.weight, own_right)
             if not math.isfinite(loss):
                 raise StageError(
@@ -138,16 +139,36 @@ def train(
     run.network.eval()
 
 
-def plain(network: Network, ids: Tensor, lengths: Tensor, labels: Tensor) -> Iterator[Gradient]:
+def targets_of(reviews: Reviews) -> Tensor:
+    """Float32 [reviews × classes], 1 at the class of a review's label; of unlabelled ones no sense.
+
+    Other numbers between, adding up to 1, are allowed where it is not so sure.
+    """
+    return torch.from_numpy(np.eye(len(reviews.classes), dtype=np.float32)[reviews.labels])
+
+
+def cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:
+    """The mean over the reviews of −Σ target · log(probability), from a network's logits.
+
+    Args:
+        logits: see `stages.imdb.models`.
+        targets: float32 [batch × classes].
+    """
+    if logits.ndim == 1:
+        return F.binary_cross_entropy_with_logits(logits, targets[:, 1])
+    return F.cross_entropy(logits, targets)
+
+
+def plain(network: Network, ids: Tensor, lengths: Tensor, targets: Tensor) -> Iterator[Gradient]:
     """The gradient at the reviews as they are."""
     logits = network(ids, lengths)
-    loss = F.binary_cross_entropy_with_logits(logits, labels)
+    loss = cross_entropy(logits, targets)
     loss.backward()
     yield Gradient(logits, loss.item())
 
 
 def adversarial(
-    network: LSTMClassifier, perturbation: float, ids: Tensor, lengths: Tensor, labels: Tensor
+    network: LSTMClassifier, perturbation: float, ids: Tensor, lengths: Tensor, targets: Tensor
 ) -> Iterator[Gradient]:
     """The LSTM's gradient; then, with a perturbation, that where the loss rises most.
 
@@ -160,7 +181,7 @@ def adversarial(
     embeddings = network.embedding(ids)  # batch × review_len × embedding_dim
     embeddings.retain_grad()
     logits = network.rate(embeddings, lengths)
-    loss = F.binary_cross_entropy_with_logits(logits, labels)
+    loss = cross_entropy(logits, targets)
     loss.backward()
     uphill = embeddings.grad
     assert uphill is not None  # noqa: S101  retain_grad keeps it
@@ -170,7 +191,7 @@ def adversarial(
         return
     move = perturbation * norm(embeddings.detach()) * uphill / (norm(uphill) + 1e-12)
     logits = network.rate(network.embedding(ids) + move, lengths)
-    loss = F.binary_cross_entropy_with_logits(logits, labels)
+    loss = cross_entropy(logits, targets)
     loss.backward()
     yield Gradient(logits, loss.item())
 

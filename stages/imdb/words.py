@@ -17,7 +17,7 @@ from stages.imdb.saved import Network, describe, load
 
 NEIGHBOURS = 6
 FREQUENT = 5_000  # the words considered: rarer ones were seen too seldom to tell us much
-LADEN = 40  # words of each sign on the map
+LADEN = 80  # words on the map
 
 
 def embeddings(network: Network, words: int) -> npt.NDArray[np.float32]:
@@ -41,19 +41,31 @@ def neighbours(word: str, words: list[str], matrix: npt.NDArray[np.float32]) -> 
     return pd.DataFrame({"neighbour": [words[i] for i in nearest], "cosine": cosine[nearest]})
 
 
-def flat(matrix: npt.NDArray[np.float32], good: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
+def laden(ratings: npt.NDArray[np.float32]) -> npt.NDArray[np.int64]:
+    """The places of the words that say most about their text, as many for each class.
+
+    Args:
+        ratings: float32 [words × classes], of each word alone.
+    """
+    surest = np.argsort(-ratings, axis=0, kind="stable")[: LADEN // ratings.shape[1]]
+    return np.array(list(dict.fromkeys(surest.T.ravel())))  # no word twice
+
+
+def flat(
+    matrix: npt.NDArray[np.float32], ratings: npt.NDArray[np.float32]
+) -> npt.NDArray[np.float64]:
     """Embeddings in the plane of their two first principal components, the good to the right.
 
     Args:
         matrix: float32 [words × embedding_dim].
-        good: float32 [words], the probability that each word is good.
+        ratings: float32 [words × classes], of each word alone.
 
     Returns:
         float64 [words × 2].
     """
     points = PCA(2, svd_solver="full").fit_transform(matrix.astype(np.float64))
     # The sign of a component is arbitrary: fix it, so that two maps can be compared.
-    points[:, 0] *= np.sign(points[:, 0] @ (good - 0.5)) or 1
+    points[:, 0] *= np.sign(points[:, 0] @ (ratings[:, -1] - 1 / ratings.shape[1])) or 1
     points[:, 1] *= np.sign(points[np.abs(points[:, 1]).argmax(), 1]) or 1
     return np.asarray(points)
 
@@ -68,10 +80,11 @@ def main() -> None:
     wanted = params.load(args.params, "imdb", Imdb).words
 
     tables, maps = [], []
-    laden: npt.NDArray[np.int64] | None = None
+    shown: npt.NDArray[np.int64] | None = None
     for folder in args.models:
         network, words = load(folder)
-        model = describe(folder).model
+        about = describe(folder)
+        model = about.model
         frequent = words[2 : FREQUENT + 2]  # after <pad> and <unk>
         matrix = embeddings(network, len(words))[2 : FREQUENT + 2]
         for word in wanted:
@@ -79,19 +92,19 @@ def main() -> None:
                 raise StageError(f"imdb.words: {word!r} is not among the {FREQUENT} frequent words")
             table = neighbours(word, frequent, matrix)
             tables.append(table.assign(model=model, word=word, rank=range(1, len(table) + 1)))
-        good = rate(network, list(np.arange(2, len(frequent) + 2, dtype=np.int32)[:, None]))
-        if laden is None:  # the same words on every map: those the first model has a mind about
-            order = np.argsort(good, kind="stable")
-            laden = np.concatenate([order[:LADEN], order[-LADEN:]])
-        points = flat(matrix[laden], good[laden])
+        ratings = rate(network, list(np.arange(2, len(frequent) + 2, dtype=np.int32)[:, None]))
+        if shown is None:  # the same words on every map: those the first model has a mind about
+            shown = laden(ratings)
+        points = flat(matrix[shown], ratings[shown])
         maps.append(
             pd.DataFrame(
                 {
                     "model": model,
-                    "word": [frequent[i] for i in laden],
+                    "word": [frequent[i] for i in shown],
                     "x": points[:, 0],
                     "y": points[:, 1],
-                    "good": good[laden],
+                    "rated": np.array(about.classes)[ratings[shown].argmax(axis=1)],
+                    "probability": ratings[shown].max(axis=1),
                 }
             )
         )

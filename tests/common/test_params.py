@@ -50,6 +50,7 @@ def fits(value: Any, rule: Any) -> bool:
             isinstance(value, list)
             and rule["minItems"] <= len(value) <= rule["maxItems"]
             and all(fits(v, rule["items"]) for v in value)
+            and not ("uniqueItems" in rule and len({*value}) < len(value))
         )
     if rule["type"] == "string":
         pattern = rule["pattern"].replace("$", r"\Z")  # `$` would let a last newline pass
@@ -160,6 +161,7 @@ def test_every_key_refuses_other_types_and_what_is_out_of_its_range(
         ("imdb.archive.url", "http://ai.stanford.edu/archive.tar.gz"),
         ("imdb.archive.url", "http://localhost:secret@elsewhere.org/archive.tar.gz"),
         ("imdb.seeds", []),
+        ("imdb.seeds", [1, 2, 1]),
     ],
 )
 def test_what_is_absurd_is_refused(tmp_path: Path, key: str, value: object) -> None:

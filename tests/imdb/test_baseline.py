@@ -12,7 +12,14 @@ from scipy.sparse import csr_matrix
 
 from stages.common.errors import MEMORY_MESSAGE, StageError
 from stages.imdb import baseline
-from stages.imdb.baseline import NaiveBayesWeights, fitted, linear_model, rated, texts_of
+from stages.imdb.baseline import (
+    NaiveBayesWeights,
+    fitted,
+    linear_model,
+    parameters,
+    rated,
+    texts_of,
+)
 from stages.imdb.params import Linear
 from tests.conftest import ROOT
 
@@ -47,9 +54,22 @@ def test_reviews_are_rated_in_parts_as_in_one(
     places = np.array([1, 2, 7, 8, 19])
     monkeypatch.setattr(baseline, "ROWS", 4)
     assert [*texts_of(path, places)] == [TEXTS[1:3], [TEXTS[7]], [TEXTS[8]], [TEXTS[19]]]
-    whole = model.predict_proba([TEXTS[i] for i in places])[:, 1].astype(np.float32)
-    assert rated(model, path, places).tolist() == whole.tolist()
-    assert rated(model, path, places[:0]).shape == (0,)
+    whole = model.predict_proba([TEXTS[i] for i in places]).astype(np.float32)
+    assert rated(model, path, places, 2).tolist() == whole.tolist()
+    assert rated(model, path, places[:0], 2).shape == (0, 2)
+
+
+def test_of_three_classes_each_is_told_from_the_others(tmp_path: Path) -> None:
+    texts, labels = [*TEXTS, *["odd film", "odd plot"] * 5], [*LABELS, *[3] * 10]
+    path = tmp_path / "reviews.parquet"
+    pq.write_table(pa.table({"text": ["bad scene", "good scene", "odd scene"]}), path)
+    model = fitted(linear_model(settings(2), classes=4), texts, labels)
+    # Class 2 was in no review that was learned from.
+    ratings = rated(model, path, np.arange(3), 4)
+    assert ratings.argmax(axis=1).tolist() == [0, 1, 3]
+    np.testing.assert_allclose(ratings.sum(axis=1), 1, rtol=1e-6)
+    assert ratings[:, 2].tolist() == [0, 0, 0]
+    assert parameters(model) == 3 * (len(model[0].vocabulary_) + 1)
 
 
 def test_n_grams_that_are_all_too_rare_are_told() -> None:

@@ -17,7 +17,7 @@ from stages.imdb.device import deterministic
 from stages.imdb.models import LSTMClassifier, MeanClassifier
 from stages.imdb.params import LSTM, Mean, Pretrain
 from stages.imdb.reviews import Reviews
-from stages.imdb.training import adversarial, begin, plain, train
+from stages.imdb.training import adversarial, begin, plain, targets_of, train
 
 WORDS = 40
 COMMON = {
@@ -48,8 +48,7 @@ def mean() -> Begun:
     settings = Mean.model_validate({**COMMON, "ngrams": 2, "buckets": 1_000})
     network = MeanClassifier(WORDS, 6, buckets=1_000)
     run = begin(network, 1)
-    labels = torch.from_numpy(REVIEWS.labels).float()
-    return run, train(run, partial(plain, network), REVIEWS, ALL, labels, settings)  # type: ignore[return-value]
+    return run, train(run, partial(plain, network), REVIEWS, ALL, targets_of(REVIEWS), settings)  # type: ignore[return-value]
 
 
 def lstm() -> Begun:
@@ -62,9 +61,8 @@ def lstm() -> Begun:
     settings = LSTM.model_validate({**COMMON, **own})
     network = LSTMClassifier(WORDS, 6, 5, dropout=0.5)
     run = begin(network, 1)
-    labels = torch.from_numpy(REVIEWS.labels).float()
     objective = partial(adversarial, network, 0.1)
-    return run, train(run, objective, REVIEWS, ALL, labels, settings)  # type: ignore[return-value]
+    return run, train(run, objective, REVIEWS, ALL, targets_of(REVIEWS), settings)  # type: ignore[return-value]
 
 
 def language() -> Begun:

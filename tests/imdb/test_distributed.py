@@ -61,8 +61,11 @@ class Site:
         write_ids([ids], folder / "reviews")
         write_offsets(array("q", map(len, texts)), folder / "reviews")
         index.to_parquet(folder / "reviews/index.parquet")
-        ratings = generator.random((1, 26)).astype(np.float32)
-        write(Predictions("linear", "made up", 1, [0], ratings), folder / "ratings")
+        good = generator.random((1, 26)).astype(np.float32)
+        ratings = np.stack([1 - good, good], axis=2)
+        write(
+            Predictions("linear", "made up", ["bad", "good"], 1, [0], ratings), folder / "ratings"
+        )
 
     def parameters(self, name: str, changes: dict[str, object]) -> Path:
         tree = yaml.safe_load((ROOT / "params.yaml").read_text("utf-8"))
@@ -127,7 +130,7 @@ def test_the_number_of_processes_changes_no_more_than_the_rounding(site: Site, w
     for number in (1, 2, 4):
         done = site.run(str(number), what, **processes(number))
         assert done.returncode == 0, done.stderr
-        assert done.stderr.count(f"{what}: ") == 1, "told by one process, and once"
+        assert done.stderr.count("unlabelled reviews") == 1, "told by one process, and once"
     curves, weights = site.curves("1", what), site.weights("1", what)
     assert all(np.ptp(values) > 0 for key, values in curves.items() if "loss" in key), "it learns"
     for several in ("2", "4"):

@@ -1,10 +1,12 @@
 """The statistics, against what they are defined to be."""
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sklearn.metrics import roc_auc_score
 
 from stages.imdb import evaluation
 from stages.imdb.compare import gains, hardest
@@ -15,16 +17,40 @@ def generator() -> np.random.Generator:
     return np.random.default_rng(0)
 
 
+def of_good(probabilities: npt.ArrayLike) -> evaluation.Floats:
+    """The probabilities of both classes, from those of the second."""
+    good = np.asarray(probabilities)
+    return np.stack([1 - good, good], axis=-1)
+
+
 def test_a_perfect_and_a_hopeless_model() -> None:
     labels = np.array([0, 1] * 50)
-    perfect = evaluation.summary(labels, labels[None].astype(float))
+    perfect = evaluation.summary(labels, of_good(labels[None].astype(float)))
     assert (perfect["acc"], perfect["auc"], perfect["ece"]) == (1, 1, 0)
     assert perfect["acc_low"] < perfect["acc_high"] == pytest.approx(1)
-    hopeless = evaluation.summary(labels, 1 - labels[None].astype(float))
+    hopeless = evaluation.summary(labels, of_good(1 - labels[None].astype(float)))
     assert (hopeless["acc"], hopeless["auc"], hopeless["ece"]) == (0, 0, 1)
-    assert hopeless["confusion"] == {
-        "true_bad": 0, "false_good": 50, "false_bad": 50, "true_good": 0,
-    }  # fmt: skip
+
+
+def test_of_three_classes_each_is_asked_for_in_turn() -> None:
+    labels = np.array([0, 1, 2, 2])
+    rated = np.array([[0.6, 0.3, 0.1], [0.2, 0.5, 0.3], [0.3, 0.3, 0.4], [0.1, 0.7, 0.2]])
+    assert evaluation.correct(labels, rated[None]).tolist() == [[True, True, True, False]]
+    true, said = evaluation.one_against_rest(labels, rated)
+    assert true.tolist() == [1, 0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 1]
+    assert said.tolist() == rated.ravel().tolist()
+    # scikit-learn's own micro-average of the same.
+    expected = roc_auc_score(np.eye(3)[labels], rated, average="micro")
+    assert evaluation.summary(labels, rated[None])["auc"] == pytest.approx(expected)
+    table = evaluation.confusion(labels, rated, ["a", "b", "c"])
+    counts = table.pivot(index="truly", columns="rated", values="reviews").to_numpy()
+    assert counts.tolist() == [[1, 0, 0], [0, 1, 0], [0, 1, 1]]
+
+
+def test_of_two_classes_only_the_second_is_asked_for() -> None:
+    labels = np.array([0, 1, 1])
+    true, said = evaluation.one_against_rest(labels, of_good([0.2, 0.9, 0.4]))
+    assert (true.tolist(), said.tolist()) == ([0, 1, 1], [0.2, 0.9, 0.4])
 
 
 def test_calibrated_probabilities_have_almost_no_calibration_error() -> None:
@@ -97,7 +123,8 @@ def test_accuracy_by_group_weighs_every_review_once() -> None:
 
 
 def predictions(model: str, good: list[list[float]]) -> Predictions:
-    return Predictions(model, "made up", 1, list(range(len(good))), np.array(good, np.float32))
+    rated = of_good(np.array(good, np.float32))
+    return Predictions(model, "made up", ["bad", "good"], 1, list(range(len(good))), rated)
 
 
 def test_gains_by_seed_and_over_all() -> None:
@@ -112,4 +139,7 @@ def test_the_hardest_are_wrong_in_both_and_the_surest_come_first() -> None:
     index = pd.DataFrame({"id": list("abcd"), "stars": [9, 2, 9, 2], "label": [1, 0, 1, 0]})
     mean = predictions("mean", [[0.2, 0.9, 0.1, 0.2]])
     lstm = predictions("lstm", [[0.3, 0.9, 0.9, 0.1]])
-    assert list(hardest(mean, lstm, index)["id"]) == ["b", "a"]
+    table = hardest(mean, lstm, index)
+    assert list(table["id"]) == ["b", "a"]
+    assert list(table["label"]) == ["bad", "good"]
+    assert table["lstm"].tolist() == pytest.approx([0.1, 0.3])

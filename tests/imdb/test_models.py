@@ -24,7 +24,18 @@ from stages.imdb.predictions import Predictions, write
 from stages.imdb.pretraining import LanguageModel, SampledSoftmax
 from stages.imdb.reviews import Reviews
 from stages.imdb.train import Task, lesson_of, phases
-from stages.imdb.training import adversarial, begin, clip, cut, keep_words, plain, schedule, train
+from stages.imdb.training import (
+    adversarial,
+    begin,
+    clip,
+    cross_entropy,
+    cut,
+    keep_words,
+    plain,
+    schedule,
+    targets_of,
+    train,
+)
 from tests.conftest import ROOT
 
 VOCABULARY = 50
@@ -37,6 +48,8 @@ def networks() -> list[MeanClassifier | LSTMClassifier]:
         MeanClassifier(VOCABULARY, 6).eval(),
         MeanClassifier(VOCABULARY, 6, buckets=31).eval(),
         LSTMClassifier(VOCABULARY, 6, hidden=5).eval(),
+        MeanClassifier(VOCABULARY, 6, classes=3).eval(),
+        LSTMClassifier(VOCABULARY, 6, hidden=5, classes=3).eval(),
     ]
 
 
@@ -57,9 +70,24 @@ def test_padding_never_changes_an_answer(
     with torch.inference_mode():
         together = network(*pad(arrays))
         alone = torch.cat([network(*pad([review])) for review in arrays])
-    assert together.shape == (len(reviews),)
+    assert together.shape == ((len(reviews), 3) if network.classes == 3 else (len(reviews),))
     # bfloat16, where the processor has it, keeps 8 bits of a state.
     torch.testing.assert_close(together, alone, atol=2e-3, rtol=1e-2)
+
+
+def test_two_classes_are_one_logit_that_stands_for_two() -> None:
+    """The probabilities and the loss are those of two logits, of which the first is 0."""
+    logits = torch.tensor([-3.0, 0.5, 7.0])
+    both = torch.stack([torch.zeros(3), logits], dim=1)
+    torch.testing.assert_close(models.probabilities(logits), models.probabilities(both))
+    targets = torch.tensor([[1.0, 0.0], [0.3, 0.7], [0.0, 1.0]])
+    torch.testing.assert_close(cross_entropy(logits, targets), cross_entropy(both, targets))
+
+
+def test_targets_are_1_at_the_class_of_each_label() -> None:
+    index = pd.DataFrame({"label": np.array([2, 0, 1], np.int8)})
+    reviews = Reviews(["w"], array([0, 0, 0]), np.arange(4), index, "made up", ("a", "b", "c"))
+    assert targets_of(reviews).tolist() == [[0, 0, 1], [1, 0, 0], [0, 1, 0]]
 
 
 def test_the_mean_is_the_mean() -> None:
@@ -108,7 +136,7 @@ def test_the_learning_rate_rises_and_falls() -> None:
 
 def test_the_adversarial_objective_begins_with_the_plain_gradient_and_then_looks_uphill() -> None:
     network = LSTMClassifier(VOCABULARY, 6, hidden=5)
-    batch = (*pad([array([1, 2, 3]), array([4, 5])]), torch.tensor([1.0, 0.0]))
+    batch = (*pad([array([1, 2, 3]), array([4, 5])]), torch.tensor([[0.0, 1.0], [1.0, 0.0]]))
 
     def gradient() -> Tensor:
         weight = network.embedding.weight.grad
@@ -184,11 +212,12 @@ def test_the_classifier_starts_from_the_language_model() -> None:
 @pytest.mark.parametrize("network", NETWORKS)
 def test_the_words_shares_add_up_to_the_logit(network: MeanClassifier | LSTMClassifier) -> None:
     ids = array([3, 9, 9, 14, 2])
-    shares, rest = contributions(network, ids)
     with torch.inference_mode():
-        logit = network(*pad([ids])).item()
-    assert shares.shape == (5,)
-    assert shares.sum() + rest == pytest.approx(logit, abs=2e-2)
+        logits = network(*pad([ids])).flatten()
+    for i, logit in enumerate(logits.tolist()):
+        shares, rest = contributions(network, ids, i)
+        assert shares.shape == (5,)
+        assert shares.sum() + rest == pytest.approx(logit, abs=2e-2)
 
 
 def test_the_parameters_reach_the_network() -> None:
@@ -202,7 +231,7 @@ def test_the_parameters_reach_the_network() -> None:
     assert (refined.epochs, refined.unlabelled) == (3, 0)
     assert refined.learning_rate == refine.learning_rate
     assert network.dropout.p == 0.7
-    batch = (*pad([array([1, 2, 3])]), torch.tensor([1.0]))
+    batch = (*pad([array([1, 2, 3])]), torch.tensor([[0.0, 1.0]]))
     assert len(list(objective(*batch))) == 1
     assert len(list(adversarial(*batch))) == 2
 
@@ -247,10 +276,10 @@ def weights(start: float | None = None, **changes: float) -> dict[str, Tensor]:
     network = LSTMClassifier(VOCABULARY, 6, own.hidden)
     if start is not None:
         nn.init.constant_(network.output.weight, start)
-    labels = torch.from_numpy(reviews.labels).float()
+    targets = targets_of(reviews)
     for phase, objective in phases(network, settings):
         run = begin(network, seed=0)
-        for _ in train(run, objective, reviews, np.arange(12), labels, phase):
+        for _ in train(run, objective, reviews, np.arange(12), targets, phase):
             pass
     return network.state_dict()
 
@@ -272,8 +301,9 @@ def lesson(tmp_path: Path, share: float, ratings: list[float]) -> Lesson:
     index = pd.DataFrame({"split": split, "label": label, "film": ""})
     reviews = Reviews(["w"], np.zeros(7, np.int32), np.arange(8), index, "made up")
     teacher = tmp_path / "ratings.safetensors"
-    probabilities = np.array([ratings], dtype=np.float32)
-    write(Predictions("linear", "made up", 1, [0], probabilities), teacher)
+    good = np.array([ratings], dtype=np.float32)
+    rated = np.stack([1 - good, good], axis=2)
+    write(Predictions("linear", "made up", ["bad", "good"], 1, [0], rated), teacher)
     whole = params.load(ROOT / "params.yaml", "imdb", Imdb)
     own = whole.lstm.model_copy(update={"unlabelled": share})
     settings = whole.model_copy(update={"lstm": own})
@@ -287,7 +317,9 @@ def lesson(tmp_path: Path, share: float, ratings: list[float]) -> Lesson:
 
 def test_the_teacher_speaks_for_the_reviews_without_a_label_only(tmp_path: Path) -> None:
     whole = lesson(tmp_path, 1.0, [0.1, 0.2, 0.3, 0.4])
-    assert whole.targets.tolist() == pytest.approx([0, 1, 0.1, 0.2, 0.3, 0.4, 1])
+    good = [0, 1, 0.1, 0.2, 0.3, 0.4, 1]
+    assert whole.targets[:, 1].tolist() == pytest.approx(good)
+    assert whole.targets[:, 0].tolist() == pytest.approx([1 - each for each in good])
     assert sorted(whole.places) == list(range(7))
     half = lesson(tmp_path, 0.5, [0.1, 0.2, 0.3, 0.4])
     assert {0, 1, 6} < set(half.places)
@@ -323,7 +355,11 @@ def description(network: MeanClassifier | LSTMClassifier) -> saved.Description:
     lstm = isinstance(network, LSTMClassifier)
     sizes = {"vocabulary": VOCABULARY, "embedding_dim": 6, **({"hidden": 5} if lstm else {})}
     return saved.Description(
-        model="lstm" if lstm else "mean", data="made up", seeds=[3], sizes=sizes
+        model="lstm" if lstm else "mean",
+        data="made up",
+        classes=["bad", "good"],
+        seeds=[3],
+        sizes=sizes,
     )
 
 
@@ -344,7 +380,9 @@ def test_a_saved_network_rates_as_before(folder: Path) -> None:
     assert len(words) == VOCABULARY
 
 
-@pytest.mark.parametrize("networks", [NETWORKS[:2], NETWORKS[2:]], ids=["mean", "lstm"])
+@pytest.mark.parametrize(
+    "networks", [NETWORKS[:2], NETWORKS[2:3], NETWORKS[3:]], ids=["mean", "lstm", "three classes"]
+)
 def test_networks_rate_side_by_side_as_one_after_the_other(
     networks: list[Network], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -15,7 +15,7 @@ LABELS = ["Good", "neg", "1", "0", ""] * 20
 
 
 def read_own(path: Path) -> tuple[pd.DataFrame, str]:
-    parts, data = own.read_own(path)
+    parts, data, _ = own.read_own(path)
     return pd.concat(parts, ignore_index=True), data
 
 
@@ -74,7 +74,7 @@ def test_a_table_read_in_parts_is_the_whole(
     write_reviews([reviews], "made up", tmp_path / "whole.parquet")
     monkeypatch.setattr(own, "ROWS", 7)
     monkeypatch.setattr(download, "GROUP", 11)
-    parts, _ = own.read_own(path)
+    parts, _, _ = own.read_own(path)
     counts = write_reviews(parts, "made up", tmp_path / "parts.parquet")
     assert counts == {"train": 64, "unlabelled": 20, "test": 16}
     assert pq.read_table(tmp_path / "parts.parquet") == pq.read_table(tmp_path / "whole.parquet")
@@ -91,6 +91,22 @@ def test_a_split_that_is_given_is_kept(table: pd.DataFrame, tmp_path: Path) -> N
     assert dict(zip(reviews["text"], reviews["split"], strict=True)) == given
 
 
+def test_labels_of_another_kind_are_classes_by_their_own_names(
+    table: pd.DataFrame, tmp_path: Path
+) -> None:
+    table["label"] = ["10", "9", " Two ", "9", ""] * 20
+    path = written(table, tmp_path / "mine.csv")
+    reviews, _ = read_own(path)
+    assert own.read_own(path)[2] == ("9", "10", "two")
+    assert reviews.groupby(["split", "label"]).size().to_dict() == {
+        ("test", 0): 8, ("test", 1): 4, ("test", 2): 4,
+        ("train", 0): 32, ("train", 1): 16, ("train", 2): 16, ("unlabelled", -1): 20,
+    }  # fmt: skip
+    numbers = {"9": 0, "10": 1, " Two ": 2, "": -1}
+    right = {text: numbers[label] for text, label in zip(TEXTS, table["label"], strict=True)}
+    assert dict(zip(reviews["text"], reviews["label"], strict=True)) == right
+
+
 def spoil(table: pd.DataFrame, column: str, rows: list[int], value: object) -> pd.DataFrame:
     table = table.astype(object)
     table.loc[rows, column] = value
@@ -101,13 +117,29 @@ def spoil(table: pd.DataFrame, column: str, rows: list[int], value: object) -> p
     ("change", "message"),
     [
         (lambda t: t.drop(columns="label"), "no column 'label'; its columns are text, more"),
-        (lambda t: t.iloc[:0], "0 good texts in the table of 0 labelled rows"),
+        (lambda t: t.iloc[:0], "0 texts labelled 'bad' in the table of 0 labelled rows"),
         (lambda t: spoil(t, "text", [4, 6], " -"), "no word in the rows 5, 7; remove them"),
-        (lambda t: spoil(t, "label", [1], "so so"), "unknown labels: 'so so'. Good is 1, good"),
-        (lambda t: t.assign(label="pos"), "0 bad texts in the table of 100 labelled"),
+        (lambda t: spoil(t, "label", [1], "so so"), "1 texts labelled 'so so' in the table of 80"),
+        (
+            lambda t: t.assign(label=[f"no. {i}" for i in range(100)]),
+            "1 texts labelled 'no. 0' in the table of 100",
+        ),
+        (
+            lambda t: pd.concat([t, t]).assign(label=[f"no. {i}" for i in range(200)]),
+            "more than 100 different labels: 'no. 0', 'no. 1', 'no. 10', 'no. 100', 'no. 101' and",
+        ),
+        (lambda t: t.assign(label="pos"), "0 texts labelled 'bad' in the table of 100 labelled"),
+        (
+            lambda t: t.assign(label="so so"),
+            "all are labelled 'so so'; at least two",
+        ),
+        (lambda t: spoil(t, "label", [1], "\x1b[31m"), r"cannot be printed: '\x1b[31m'; rename"),
         (lambda t: t.assign(split="valid"), "unknown splits: 'valid'; they are train, test"),
         (lambda t: t.assign(split="train"), "rows of the split 'train' without a label"),
-        (lambda t: t[t["label"] != ""].assign(split="train"), "0 good texts in the split 'test'"),
+        (
+            lambda t: t[t["label"] != ""].assign(split="train"),
+            "0 texts labelled 'bad' in the",
+        ),
     ],
 )
 @pytest.mark.parametrize("suffix", [".csv", ".parquet"])

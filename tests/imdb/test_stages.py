@@ -156,7 +156,13 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     ):
         folder = tmp_path_factory.mktemp(model)
         description = saved.Description.model_validate(
-            {"model": model, "data": "made up", "seeds": [1], "sizes": sizes}
+            {
+                "model": model,
+                "data": "made up",
+                "classes": ["bad", "good"],
+                "seeds": [1],
+                "sizes": sizes,
+            }
         )
         saved.save_description(description, WORDS, folder)
         saved.save_weights(network, folder, 1)
@@ -178,7 +184,10 @@ def test_predict_rates_explains_and_survives_anything(
     records = [json.loads(line) for line in done.stdout.splitlines()]
     assert [record["words"] for record in records] == [4, 0, 3, 10_000, 2]
     assert [record["known"] for record in records] == [1, 0, 0, 1, 1]
-    assert records[1]["mean"] == {"good": None, "verdict": None}
+    assert records[1]["mean"] == {"verdict": None, "probabilities": None}
+    answer = records[0]["mean"]["probabilities"]
+    assert answer["bad"] + answer["good"] == pytest.approx(1)
+    assert records[0]["mean"]["verdict"] == max(answer, key=answer.__getitem__)
     assert [word for word, _ in records[0]["lstm"]["explain"]] == ["a", "great", "film", "!"]
     assert "\x1b" not in done.stdout
 

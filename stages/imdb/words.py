@@ -6,14 +6,19 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+import torch
 from sklearn.decomposition import PCA
 
 from stages.common import params
 from stages.common.errors import StageError, run
 from stages.common.files import write_csv
+from stages.imdb.batches import pad
+from stages.imdb.models import probabilities
 from stages.imdb.params import Imdb
-from stages.imdb.rating import rate
+from stages.imdb.reviews import Ids
 from stages.imdb.saved import Network, describe, load
+
+Ratings = npt.NDArray[np.float64]  # [words × classes]
 
 NEIGHBOURS = 6
 FREQUENT = 5_000  # the words considered: rarer ones were seen too seldom to tell us much
@@ -41,24 +46,29 @@ def neighbours(word: str, words: list[str], matrix: npt.NDArray[np.float32]) -> 
     return pd.DataFrame({"neighbour": [words[i] for i in nearest], "cosine": cosine[nearest]})
 
 
-def laden(ratings: npt.NDArray[np.float32]) -> npt.NDArray[np.int64]:
-    """The places of the words that say most about their text, as many for each class.
+@torch.inference_mode()
+def rated(network: Network, ids: Ids) -> Ratings:
+    """What the network says of each word alone: float64, as in float32 the surest would all be 1.
 
     Args:
-        ratings: float32 [words × classes], of each word alone.
+        network: in evaluation mode.
+        ids: int32 [words].
     """
+    return probabilities(network(*pad([*ids[:, None]])).double()).numpy()
+
+
+def laden(ratings: Ratings) -> npt.NDArray[np.int64]:
+    """The places of the words that say most about their text, as many for each class."""
     surest = np.argsort(-ratings, axis=0, kind="stable")[: LADEN // ratings.shape[1]]
     return np.array(list(dict.fromkeys(surest.T.ravel())))  # no word twice
 
 
-def flat(
-    matrix: npt.NDArray[np.float32], ratings: npt.NDArray[np.float32]
-) -> npt.NDArray[np.float64]:
+def flat(matrix: npt.NDArray[np.float32], ratings: Ratings) -> npt.NDArray[np.float64]:
     """Embeddings in the plane of their two first principal components, the good to the right.
 
     Args:
         matrix: float32 [words × embedding_dim].
-        ratings: float32 [words × classes], of each word alone.
+        ratings: of each word alone.
 
     Returns:
         float64 [words × 2].
@@ -92,7 +102,7 @@ def main() -> None:
                 raise StageError(f"imdb.words: {word!r} is not among the {FREQUENT} frequent words")
             table = neighbours(word, frequent, matrix)
             tables.append(table.assign(model=model, word=word, rank=range(1, len(table) + 1)))
-        ratings = rate(network, list(np.arange(2, len(frequent) + 2, dtype=np.int32)[:, None]))
+        ratings = rated(network, np.arange(2, len(frequent) + 2, dtype=np.int32))
         if shown is None:  # the same words on every map: those the first model has a mind about
             shown = laden(ratings)
         points = flat(matrix[shown], ratings[shown])

@@ -1,6 +1,7 @@
 """One kind of error for everything a user can mend, and the one place where it is told."""
 
 import errno
+import multiprocessing
 import os
 import re
 import signal
@@ -41,9 +42,10 @@ def run(main: Callable[[], None]) -> None:
     """Run a stage's `main`; a problem of the user's becomes one line on stderr and exit code 1.
 
     A bug keeps its traceback: only errors whose cause lies outside the code are made short. When
-    told to end (SIGTERM) it tidies up before it does.
+    told to end (SIGTERM), or when a thread fails, it tidies up before it does.
     """
     signal.signal(signal.SIGTERM, _end)
+    threading.excepthook = _thread_failed
     if "DVC_STAGE" in os.environ:
         end_with_parent(_child_of_dvc())
     try:
@@ -55,15 +57,37 @@ def run(main: Callable[[], None]) -> None:
         sys.stderr.close()
         sys.exit(0)
     except Exception as error:
+        _kill_children()
         if told := message(error):
             sys.exit(f"error: {told}")
         raise
 
 
+_failures: list[BaseException] = []  # of threads
+
+
+def _thread_failed(failure: threading.ExceptHookArgs) -> None:
+    """As `threading.excepthook`: whoever waits for what the thread did would wait for ever.
+
+    For want of memory it happens to those that libraries start, as a pool of processes does.
+    """
+    _failures.append(failure.exc_value or RuntimeError("a thread failed"))
+    os.kill(os.getpid(), signal.SIGTERM)  # which the main thread deals with, also while it waits
+
+
 def _end(*_: object) -> None:
-    """End as told; to be told again does not disturb the tidying up."""
+    """End as told, or for a thread's failure; once more does not disturb the tidying up."""
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    if _failures:
+        _kill_children()  # nobody is left to tell them that there is no more work
+        raise _failures[0]
     sys.exit(128 + signal.SIGTERM)
+
+
+def _kill_children() -> None:
+    """End the processes that worked for this one; what they would say of it explains nothing."""
+    for process in multiprocessing.active_children():
+        process.kill()
 
 
 def message(error: Exception) -> str | None:
@@ -90,8 +114,15 @@ def tell_memory(
         sys.__excepthook__(kind, error, traceback)
 
 
-def _out_of_memory(error: BaseException) -> bool:
-    return isinstance(error, MemoryError) or bool(OUT_OF_MEMORY.search(str(error)))
+def _out_of_memory(error: BaseException | None) -> bool:
+    """Whether it was for want of memory, or came of tidying up after an error that was."""
+    if error is None:
+        return False
+    return (
+        isinstance(error, MemoryError)
+        or bool(OUT_OF_MEMORY.search(str(error)))
+        or _out_of_memory(error.__context__)
+    )
 
 
 def _printable(message: str) -> str:

@@ -3,9 +3,15 @@
 import mmap
 import sys
 
-# Bytes that an import takes. Without them OpenBLAS, in the first two, asks again for ever or ends
-# the process, and so does PyTorch's C++.
-NEEDED = {"numpy": 128 << 20, "sklearn": 256 << 20, "torch": 600 << 20}
+# Bytes that an import takes. Without them OpenBLAS, in NumPy and scikit-learn, asks again for ever
+# or ends the process, and so does PyTorch's C++; what is left of pandas or Arrow fails later.
+NEEDED = {
+    "numpy": 128 << 20,
+    "pandas": 256 << 20,
+    "pyarrow": 256 << 20,
+    "sklearn": 256 << 20,
+    "torch": 600 << 20,
+}
 OPENBLAS = 64 << 20  # bytes; it takes half of them at its first use, and keeps them
 
 

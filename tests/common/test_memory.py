@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from stages.common.errors import MEMORY_MESSAGE
+from stages.common.errors import MEMORY_MESSAGE, message
 from stages.common.memory import must_be_free
 from tests.clone import ROOT
 
@@ -64,3 +64,12 @@ def test_a_stage_whose_libraries_find_no_memory_says_so(module: str, size: int) 
     assert done.returncode == 1
     assert done.stderr.splitlines()[-1] == f"error: {MEMORY_MESSAGE}"
     assert "Traceback" not in done.stderr
+
+
+def test_what_fails_while_tidying_up_does_not_hide_why() -> None:
+    with pytest.raises(RuntimeError) as told:
+        try:
+            raise MemoryError
+        finally:
+            raise RuntimeError("cannot join thread before it is started")
+    assert message(told.value) == MEMORY_MESSAGE

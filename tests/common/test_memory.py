@@ -67,9 +67,7 @@ def test_a_stage_whose_libraries_find_no_memory_says_so(module: str, size: int) 
 
 
 def test_what_fails_while_tidying_up_does_not_hide_why() -> None:
-    with pytest.raises(RuntimeError) as told:
-        try:
-            raise MemoryError
-        finally:
-            raise RuntimeError("cannot join thread before it is started")
-    assert message(told.value) == MEMORY_MESSAGE
+    error = RuntimeError("cannot join thread before it is started")
+    assert message(error) is None
+    error.__context__ = MemoryError()
+    assert message(error) == MEMORY_MESSAGE

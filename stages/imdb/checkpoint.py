@@ -88,22 +88,23 @@ class Checkpoint:
         self.saved = time.monotonic()
 
     def save_if_due(self, run: Run[NetworkT]) -> bool:
-        """Save, unless another process does or it is less than SECONDS ago; whether it was done."""
-        due = together.leads() and time.monotonic() - self.saved >= SECONDS
+        """Save, unless it is less than SECONDS ago; whether it was time."""
+        due = time.monotonic() - self.saved >= SECONDS
         if due:
             self.save(run)
         return due
 
     def save(self, run: Run[NetworkT]) -> None:
-        """Write the file, whole or not at all."""
+        """Write the file, whole or not at all; of several processes the first does."""
         about = {
             "identity": self.identity,
             "step": run.step,
             "sums": run.sums,
             "curves": run.curves,
         }
-        with atomic(self.path) as temporary:
-            safetensors.torch.save_file(_tensors(run), temporary, {"about": json.dumps(about)})
+        if together.leads():
+            with atomic(self.path) as temporary:
+                safetensors.torch.save_file(_tensors(run), temporary, {"about": json.dumps(about)})
         self.saved = time.monotonic()
 
     def resume(self, run: Run[NetworkT], quiet: bool = False) -> None:
@@ -143,7 +144,7 @@ def _tensors(run: Run[NetworkT]) -> dict[str, Tensor]:
     for number, optimizer in enumerate(run.optimizers):
         for parameter, state in optimizer.state_dict()["state"].items():
             for name, value in state.items():
-                # SparseAdam counts its steps in an int, which an int64 is the only one here to be.
+                # RowAdam counts its steps in an int, which an int64 is the only one here to be.
                 tensor = value if isinstance(value, Tensor) else torch.tensor(value)
                 tensors[f"optimizer/{number}/{parameter}/{name}"] = tensor
     return {name: tensor.contiguous() for name, tensor in tensors.items()}

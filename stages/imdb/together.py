@@ -28,6 +28,7 @@ from stages.imdb.reviews import Indices
 ANEW = 3  # times that processes are started again after one was killed
 LOST = 75  # exit code of a process that lost the others (EX_TEMPFAIL of sysexits.h)
 TOLD = 128 + signal.SIGTERM  # exit code of one that was told to end, since another had failed
+MEETING = timedelta(minutes=10)  # from the first process to the last to come, at most
 # The others wait while the first rates the held-out reviews or writes a checkpoint.
 PATIENCE = timedelta(hours=2)
 
@@ -130,7 +131,10 @@ def joined(device: torch.device) -> Iterator[None]:
     end_with_parent(psutil.Process())
     backend = "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo"
     try:
-        distributed.init_process_group(backend, timeout=PATIENCE)
+        store, rank, processes = _meet()
+        distributed.init_process_group(
+            backend, store=store, rank=rank, world_size=processes, timeout=PATIENCE
+        )
         yield
         distributed.barrier()  # else the first to end could be taken for one that was killed
     except StageError:
@@ -144,6 +148,21 @@ def joined(device: torch.device) -> Iterator[None]:
     finally:
         if distributed.is_initialized():
             distributed.destroy_process_group()
+
+
+def _meet() -> tuple[distributed.Store, int, int]:
+    """Wait for the others, but not as long as for their work: one may be gone already.
+
+    Returns:
+        Where the processes leave each other word, this one's number, and how many there are.
+
+    Raises:
+        DistError: when they do not come.
+    """
+    store, rank, processes = next(distributed.rendezvous("env://", timeout=MEETING))
+    store.set(f"here/{rank}", "")
+    store.wait([f"here/{each}" for each in range(processes)], MEETING)
+    return store, rank, processes
 
 
 def _leave(code: int) -> NoReturn:

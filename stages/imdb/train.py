@@ -127,7 +127,7 @@ def train_seed(task: Task, seed: int, again: bool = False) -> Iterator[tuple[int
             yield phase.step * settings.batch, False  # about, but enough for the time left
         for reviews_done in learn(task, seed, phase, objective, lesson, settings, seen):
             yield reviews_done, checkpoint.save_if_due(phase)
-        if phase.step > begun and together.leads():
+        if phase.step > begun:
             checkpoint.save(phase)
         curves = phase.curves
         seen += settings.epochs * len(lesson.places)

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import socket
 import subprocess
 import sys
 import time
@@ -245,6 +246,25 @@ def test_a_training_that_diverges_is_told_once_and_not_tried_again(site: Site) -
     assert done.stderr.count("the training diverged") == 1, done.stderr
     assert "Traceback" not in done.stderr
     assert not (place / "lstm").exists()
+
+
+@pytest.mark.parametrize("rank", [0, 1])
+def test_a_process_whose_others_never_come_does_not_wait_for_ever(rank: int) -> None:
+    with socket.socket() as probe:
+        probe.bind(("localhost", 0))
+        port = probe.getsockname()[1]
+    code = (
+        "import torch; from datetime import timedelta; from stages.imdb import together\n"
+        "together.MEETING = timedelta(seconds=1)\n"
+        "with together.joined(torch.device('cpu')): print('joined')"
+    )
+    place = {"MASTER_ADDR": "localhost", "MASTER_PORT": str(port)}
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, timeout=GUARD,
+        env={**os.environ, **place, "RANK": str(rank), "WORLD_SIZE": "2"}, check=False,
+    )  # fmt: skip
+    assert done.returncode == together.LOST, done.stderr
+    assert done.stdout == ""
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is such a device here")

@@ -12,13 +12,14 @@ beyond rounding.
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F  # noqa: N812  its name in every PyTorch text
 
 from stages.imdb.device import autocast
 
 PAD, UNKNOWN = 0, 1
 
 
-def start(embedding: nn.Embedding | nn.EmbeddingBag) -> None:
+def start(embedding: nn.Embedding) -> None:
     """Draw small initial embeddings: PyTorch's own, ten times as long, take longer to forget."""
     nn.init.normal_(embedding.weight, std=0.1)
     with torch.no_grad():
@@ -50,24 +51,34 @@ class MeanClassifier(nn.Module):
     ) -> None:
         super().__init__()
         self.vocabulary, self.buckets, self.classes = vocabulary, buckets, classes
-        # An embedding bag is a one-hot matrix times the embedding matrix, and the average of the
-        # rows, without ever making the one-hot matrix; PAD has no part in the average.
-        self.embedding = nn.EmbeddingBag(
-            vocabulary + buckets, embedding_dim, mode="mean", sparse=True, padding_idx=PAD
+        self.embedding = nn.Embedding(
+            vocabulary + buckets, embedding_dim, padding_idx=PAD, sparse=True
         )
         start(self.embedding)
         self.output = nn.Linear(embedding_dim, outputs(classes))
 
     def forward(self, ids: Tensor, lengths: Tensor) -> Tensor:
-        mean = self.embedding(self.with_pairs(ids))  # batch × embedding_dim
+        # A bag of words is a one-hot matrix times the embedding matrix, and the sum of the rows,
+        # without ever making the one-hot matrix. Each word of the batch is embedded once, be it
+        # there a thousand times: so its gradient is one row. PAD's row is zero and adds nothing.
+        words, places = torch.unique(self.with_pairs(ids), return_inverse=True)
+        total = F.embedding_bag(places, self.embedding(words), mode="sum")
+        count = 2 * lengths - 1 if self.buckets else lengths
+        mean = total / count[:, None]  # batch × embedding_dim
         return self.output(mean).squeeze(-1)
 
     def with_pairs(self, ids: Tensor) -> Tensor:
-        """Append the hashed pairs of neighbours: [batch × (2 review_len − 1)]."""
+        """Append the hashed pairs of neighbours: [batch × (2 review_len − 1)].
+
+        Frequent words have small numbers. A hash that kept small numbers together would leave most
+        buckets empty; this is a polynomial in the multiplier of Park & Miller (1988, "Random Number
+        Generators: Good Ones Are Hard to Find"; its revision of 1993), which scatters them.
+        """
         if not self.buckets:
             return ids
         first, second = ids[:, :-1].long(), ids[:, 1:].long()
-        pairs = self.vocabulary + (first * 1_000_003 + second) % self.buckets
+        scattered = (first * 48_271 + second) * 48_271 % 2_147_483_647  # a prime
+        pairs = self.vocabulary + scattered % self.buckets
         pairs = pairs.masked_fill((first == PAD) | (second == PAD), PAD)
         return torch.cat([ids, pairs.to(ids.dtype)], dim=1)
 

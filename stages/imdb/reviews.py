@@ -89,8 +89,9 @@ class Reviews:
         for start in range(0, len(self.offsets) - 1, BLOCK):
             ends = self.offsets[start : start + BLOCK + 1]
             yield slice(start, start + BLOCK), self.ids[ends[0] : ends[-1]]
-            if isinstance(self.ids.base, mmap.mmap):
-                self.ids.base.madvise(mmap.MADV_DONTNEED)
+            mapped = getattr(self.ids.base, "base", None)  # of the np.memmap that `load` made
+            if isinstance(mapped, mmap.mmap):
+                mapped.madvise(mmap.MADV_DONTNEED)
 
     def counts(self, places: Indices) -> Indices:
         """How often each word occurs in some reviews, int64 [words]."""
@@ -166,7 +167,7 @@ def load(folder: Path) -> Reviews:
 
     try:
         words = read_words(folder / "words.txt")
-        ids = np.load(folder / "ids.npy", mmap_mode="r", allow_pickle=False)
+        ids = np.load(folder / "ids.npy", mmap_mode="r", allow_pickle=False).view(np.ndarray)
         offsets = np.load(folder / "offsets.npy", allow_pickle=False)
         table = pq.read_table(folder / "index.parquet", read_dictionary=["split", "film"])
     except (FileNotFoundError, ValueError, EOFError, pa.ArrowException) as error:

@@ -12,6 +12,7 @@ from torch.nn import functional as F  # noqa: N812  its name in every PyTorch te
 
 from stages.common.errors import StageError
 from stages.imdb import together
+from stages.imdb.adam import RowAdam
 from stages.imdb.batches import pad, shuffled
 from stages.imdb.checkpoint import Run
 from stages.imdb.device import device_of, has_sparse
@@ -246,16 +247,13 @@ def begin(network: Network, seed: int) -> Run[Network]:
 
 
 def optimizers_of(network: nn.Module) -> list[torch.optim.Optimizer]:
-    """Adam (Kingma & Ba 2015); of an embedding matrix only the rows of the batch's words.
-
-    Most of the 30,000 rows are not in the batch; to go through them all takes longer.
-    """
-    embeddings = [m for m in network.modules() if isinstance(m, nn.EmbeddingBag | nn.Embedding)]
+    """Adam (Kingma & Ba 2015); of an embedding matrix only the rows of the batch's words."""
+    embeddings = [module for module in network.modules() if isinstance(module, nn.Embedding)]
     for embedding in embeddings:
         embedding.sparse = has_sparse(device_of(network))
     sparse = [embedding.weight for embedding in embeddings if embedding.sparse]
     dense = [p for p in network.parameters() if all(p is not weight for weight in sparse)]
     optimizers: list[torch.optim.Optimizer] = [torch.optim.Adam(dense, betas=BETAS, fused=True)]
     if sparse:
-        optimizers.append(torch.optim.SparseAdam(sparse, betas=BETAS))
+        optimizers.append(RowAdam(sparse, betas=BETAS))
     return optimizers

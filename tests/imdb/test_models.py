@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from stages.common import params
 from stages.common.errors import StageError
 from stages.imdb import models, pretraining, rating, saved, vocabulary
+from stages.imdb.adam import RowAdam
 from stages.imdb.batches import in_order_of_length, pad, shuffled
 from stages.imdb.explain import contributions
 from stages.imdb.fit import Lesson
@@ -98,6 +99,27 @@ def test_the_mean_is_the_mean() -> None:
     torch.testing.assert_close(got[0], expected)
 
 
+def test_pairs_count_in_the_mean_as_words_do() -> None:
+    network = MeanClassifier(VOCABULARY, 6, buckets=31)
+    ids = torch.tensor([[3, 4, 4]])
+    with_pairs = network.with_pairs(ids)[0]
+    assert with_pairs[:3].tolist() == [3, 4, 4]
+    assert len(with_pairs) == 5
+    assert (with_pairs[3:] >= VOCABULARY).all()
+    expected = network.output(network.embedding.weight[with_pairs].mean(0))
+    torch.testing.assert_close(network(ids, torch.tensor([3])), expected)
+
+
+@pytest.mark.parametrize("buckets", [1_000, 65_536, 500_000, 2_000_000])
+def test_pairs_of_frequent_words_fall_together_only_by_chance(buckets: int) -> None:
+    network = MeanClassifier(30_000, 1, buckets)
+    first, second = torch.meshgrid(torch.arange(2, 302), torch.arange(2, 302), indexing="ij")
+    words = torch.stack([first.flatten(), second.flatten()], dim=1)
+    used = len(network.with_pairs(words)[:, 2].unique())
+    by_chance = buckets * -np.expm1(len(words) * np.log1p(-1 / buckets))
+    assert used > 0.95 * by_chance
+
+
 @given(st.lists(st.integers(0, 300), min_size=1, max_size=200), st.integers(1, 40))
 def test_every_review_is_in_exactly_one_batch(lengths: list[int], batch: int) -> None:
     all_lengths = np.array(lengths)
@@ -172,6 +194,26 @@ def test_a_gradient_is_shortened_as_a_whole_and_only_if_it_is_long(factor: float
     length = before.norm().item()
     torch.testing.assert_close(gradients(), before * min(1.0, 1.0 / length))
     assert (length > 1) == (factor > 1)
+
+
+def test_rows_move_as_with_pytorchs_adam() -> None:
+    """With every row in every batch as `Adam` moves them; with some, as `SparseAdam` does."""
+    for reference, some in [(torch.optim.Adam, False), (torch.optim.SparseAdam, True)]:
+        start = torch.randn(9, 4, dtype=torch.float64)
+        ours, theirs = (nn.Embedding(9, 4, _weight=start.clone(), sparse=s) for s in (True, some))
+        optimizers = [
+            RowAdam(ours.parameters(), lr=0.1, betas=(0.8, 0.95)),
+            reference(theirs.parameters(), lr=0.1, betas=(0.8, 0.95)),
+        ]
+        for _ in range(5):
+            ids = torch.cat([torch.randint(0, 9, (20,)), torch.arange(0 if some else 9)])
+            scale = torch.rand(4, dtype=torch.float64) + 1
+            for embedding, optimizer in zip((ours, theirs), optimizers, strict=True):
+                optimizer.zero_grad()
+                ((embedding(ids) - 5) ** 2 * scale).sum().backward()
+                optimizer.step()
+            torch.testing.assert_close(ours.weight, theirs.weight)
+        assert not torch.allclose(ours.weight, start)
 
 
 def test_the_sampled_softmax_has_the_gradients_of_the_cross_entropy(

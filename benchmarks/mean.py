@@ -10,8 +10,9 @@ being <unk>. Some films of the training reviews are held out; no test review has
 
 Time is told to a given accuracy on the held-out reviews. Both lower their learning rate to zero
 over a training, so that a training of two epochs is not the half of one of four: each is trained
-whole for 1, 2, 3, … epochs, at each of a few learning rates, and what counts is the fastest that
-arrives. Then the two take turns, several rounds; what is told are medians.
+whole for 1, 2, 3, … epochs, at each of a few learning rates, ours with batches of two sizes
+(fastText takes a step a review), and what counts is the fastest that arrives. Then the two take
+turns, several rounds; what is told are medians.
 
 fastText takes the lines in their order, so they are shuffled for it. Its time includes its reading
 of the text file and counting of words, which it cannot be asked without, ours only the training;
@@ -58,7 +59,7 @@ from stages.imdb.train import phases
 from stages.imdb.training import begin, targets_of, train
 
 HELD_OUT = 0.2  # of the films
-OUR_RATES = [0.003, 0.01, 0.02]  # the first is the pipeline's
+OURS = [(64, 0.003), (64, 0.02), (128, 0.02)]  # batch, learning rate; the first is the pipeline's
 THEIR_RATES = [0.1, 0.5, 1.0]  # the first is fastText's default
 MOST_EPOCHS = 12
 
@@ -74,10 +75,16 @@ Train = Callable[[int], Trained]  # for so many epochs
 
 
 def ours(
-    reviews: Reviews, places: Indices, held_out: Indices, settings: Imdb, rate: float, epochs: int
+    reviews: Reviews,
+    places: Indices,
+    held_out: Indices,
+    settings: Imdb,
+    batch: int,
+    rate: float,
+    epochs: int,
 ) -> Trained:
     """The code of the pipeline, in this process."""
-    changes = {"epochs": epochs, "learning_rate": rate, "word_dropout": 0.0}
+    changes = {"epochs": epochs, "batch": batch, "learning_rate": rate, "word_dropout": 0.0}
     mean = settings.mean.model_copy(update=changes)
     start = time.perf_counter()
     deterministic(1)
@@ -164,8 +171,10 @@ def main() -> None:
         write_text(reviews, shuffled, Path(folder) / "train.txt")
         write_text(reviews, held_out, Path(folder) / "held_out.txt")
         mine: dict[str, Train] = {
-            f"ours, learning rate {rate}": partial(ours, reviews, places, held_out, settings, rate)
-            for rate in OUR_RATES
+            f"ours, batch {batch}, learning rate {rate}": partial(
+                ours, reviews, places, held_out, settings, batch, rate
+            )
+            for batch, rate in OURS
         }
         theirs: dict[str, Train] = {
             f"{pinned('fasttext', 'fasttext-wheel')}, learning rate {rate}": partial(

@@ -17,10 +17,12 @@ BEGIN, END = "<!-- results: begin -->", "<!-- results: end -->"
 NAMES = {
     "linear": "words and pairs of words, logistic regression",
     "mean": "mean of embeddings",
+    "pairs": "mean of embeddings of words and pairs of words",
     "lstm": "LSTM",
     "longer": "LSTM, trained longer",
 }
-LONGER = Path("docs/longer/results.csv")  # of the experiment that the README names
+# Experiments that the README names, with the model that each is about; docs/ has their results.
+EXPERIMENTS = {"pairs": "mean", "longer": "lstm"}
 
 
 def table(results: pd.DataFrame, gain: dict[str, float], data: str) -> str:
@@ -44,16 +46,20 @@ def table(results: pd.DataFrame, gain: dict[str, float], data: str) -> str:
 
 
 def committed(root: Path) -> str:
-    """The table of the metrics under `root`, with the longer training if it is of the same data."""
+    """The table of the metrics under `root`, with the experiments if they are of the same data."""
     try:
         results = pd.read_csv(root / "metrics/results.csv")
         gain = json.loads((root / "metrics/imdb_gain.json").read_text("utf-8"))["gain"]
     except FileNotFoundError as error:
         raise StageError(f"{error.filename}: no such file; run: dvc repro") from None
     data = results["data"].iloc[0]
-    if (root / LONGER).exists():
-        longer = pd.read_csv(root / LONGER).query("model == 'lstm' and data == @data")
-        results = pd.concat([results, longer.assign(model="longer")])
+    for name, model in EXPERIMENTS.items():
+        path = root / "docs" / name / "results.csv"
+        if path.exists():
+            rows = pd.read_csv(path)
+            rows = rows[(rows["model"] == model) & (rows["data"] == data)]
+            results = pd.concat([results, rows.assign(model=name)])
+    results = results.sort_values("model", key=lambda models: models.map([*NAMES].index))
     return table(results, gain, data)
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from stages.readme import committed, insert
+from stages.readme import EXPERIMENTS, committed, insert
 from tests.conftest import ROOT
 
 README = (ROOT / "README.md").read_text("utf-8")
@@ -53,21 +53,22 @@ def test_the_readmes_table_is_that_of_the_metrics(held: Path) -> None:
     assert insert(readme, committed(held)) == readme, "run: make readme, and git add"
 
 
-def test_the_longer_training_was_the_one_that_the_readme_names() -> None:
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_an_experiment_was_the_one_that_the_readme_names(name: str) -> None:
     """All but the parameters in the README's command are those of params.yaml."""
-    command = re.search(r"dvc exp run --name longer(.*)", README.replace("\\\n", ""))
+    command = re.search(rf"dvc exp run --name {name}(.*)", README.replace("\\\n", ""))
     assert command
     words = shlex.split(command[1])
-    changes = dict(word.split("=", 1) for word in words if word != "-S")
+    changes = dict(word.split("=", 1) for word in words if "=" in word)
     parameters = yaml.safe_load((ROOT / "params.yaml").read_text("utf-8"))
-    for name, value in changes.items():
-        *sections, key = name.split(".")
+    for changed, value in changes.items():
+        *sections, key = changed.split(".")
         section = parameters
         for each in sections:
             section = section[each]
         assert key in section
         section[key] = yaml.safe_load(value)
-    assert yaml.safe_load((ROOT / "docs/longer/params.yaml").read_text("utf-8")) == parameters
+    assert yaml.safe_load((ROOT / "docs" / name / "params.yaml").read_text("utf-8")) == parameters
 
 
 def links(text: str) -> set[str]:

@@ -1,20 +1,19 @@
 """Adam for embedding matrices: a step costs as much as the rows that it moves."""
 
 import math
-from collections.abc import Callable, Iterable
-from typing import Any
+from collections.abc import Iterable
 
 import torch
 from torch import Tensor
 
 
 class RowAdam(torch.optim.Optimizer):
-    """Adam (Kingma & Ba 2015, algorithm 1), of the rows alone that have a gradient.
+    """Adam (Kingma & Ba 2015, in the form at the end of section 2), of the rows with a gradient.
 
-    Most of the 30,000 rows of an embedding matrix are not in a batch; to go through them all takes
-    longer. The moments of a row stand still while it has no gradient, as in PyTorch's `SparseAdam`.
-    That computes the same but for the rounding, by adding whole sparse matrices; here the rows are
-    gathered, moved and put back, which is twice as fast.
+    Most rows of an embedding matrix are not in a batch; to go through them all takes longer. The
+    moments of a row stand still while it has no gradient; the steps that the bias is corrected for
+    are the matrix's. PyTorch's `SparseAdam` computes the same but for the rounding, by adding whole
+    sparse matrices; here the rows are gathered, moved and put back, which takes less time.
     """
 
     def __init__(
@@ -24,12 +23,16 @@ class RowAdam(torch.optim.Optimizer):
         betas: tuple[float, float] = (0.9, 0.999),
         eps: float = 1e-8,
     ) -> None:
-        """`parameters`: float32 [rows × width] each, with gradients that are sparse in the rows."""
+        """`parameters`: floats [rows × width] each, with gradients that are sparse in the rows."""
         super().__init__(parameters, {"lr": lr, "betas": betas, "eps": eps})
 
     @torch.no_grad()
-    def step(self, closure: Callable[[], Any] | None = None) -> None:  # type: ignore[override]
-        """Move the rows along their gradients."""
+    def step(self, closure: None = None) -> None:  # type: ignore[override]
+        """Move the rows along their gradients.
+
+        Raises:
+            RuntimeError: when a gradient is not sparse.
+        """
         for group in self.param_groups:
             beta1, beta2 = group["betas"]
             for matrix in group["params"]:

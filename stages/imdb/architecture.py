@@ -25,22 +25,24 @@ SHOWN = ["what", "a", "great", "film", "!"]
 
 @dataclass(frozen=True)
 class Layer:
-    """What a layer of a network is, and what came out of it for one batch."""
+    """What a layer of a network is, and the shapes of what went in and came out for one batch."""
 
     kind: str
+    given: tuple[int, ...]
     shape: tuple[int, ...]
     parameters: int
 
 
 def trace(network: Network, ids: Tensor, lengths: Tensor) -> dict[str, Layer]:
-    """Send a batch through the network and note what each layer, by name, gives out."""
+    """Send a batch through the network and note what each layer, by name, is given and gives."""
     layers: dict[str, Layer] = {}
 
     def note(name: str) -> Any:
         def hook(module: nn.Module, inputs: Any, output: Any) -> None:
             tensor = output[0] if isinstance(output, tuple) else output
             count = sum(weight.numel() for weight in module.parameters())
-            layers[name] = Layer(type(module).__name__, tuple(tensor.shape), count)
+            given, shape = tuple(inputs[0].shape), tuple(tensor.shape)
+            layers[name] = Layer(type(module).__name__, given, shape, count)
 
         return hook
 
@@ -175,7 +177,7 @@ def draw_mean(network: MeanClassifier, words: list[str], about: Description) -> 
 
     y = 1.25
     sheet.arrow((8.2, 2.75), (8.2, y + 0.65))
-    shape = f"batch × embedding_dim\n{times(*review.layers['embedding'].shape)}"
+    shape = f"batch × embedding_dim\n{times(*output.given)}"
     sheet.matrix(8.2, y, shades(embedded.mean(dim=0, keepdim=True)), "average", shape)
     sheet.arrow((7.1, y), (6.3, y))
     sheet.box(5.1, y, 2.3, 0.9, GREEN, f"fully connected\n{dim} → {output.shape[-1]}")
@@ -221,7 +223,7 @@ def draw_lstm(network: LSTMClassifier, words: list[str], about: Description) -> 
         (1.35, "embeddings", f"batch × review_len × embedding_dim\n{times(*embedding.shape)}"),
         (2.75, "LSTM", f"{lstm.parameters:,} parameters"),
         (4.1, "states", f"batch × review_len × hidden\n{times(*lstm.shape)}"),
-        (5.4, "many to one", f"batch × 3 hidden\n{times(1, pooled)}"),
+        (5.4, "many to one", f"batch × 3 hidden\n{times(*output.given)}"),
         (6.7, "logit", f"batch × {output.shape[-1]}\n{output.parameters:,} parameters"),
     ]
     for y, name, shape in rows:

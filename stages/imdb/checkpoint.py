@@ -96,13 +96,13 @@ class Checkpoint:
 
     def save(self, run: Run[NetworkT]) -> None:
         """Write the file, whole or not at all; of several processes the first does."""
-        about = {
-            "identity": self.identity,
-            "step": run.step,
-            "sums": run.sums,
-            "curves": run.curves,
-        }
         if together.leads():
+            about = {
+                "identity": self.identity,
+                "step": run.step,
+                "sums": run.sums,
+                "curves": run.curves,
+            }
             with atomic(self.path) as temporary:
                 safetensors.torch.save_file(_tensors(run), temporary, {"about": json.dumps(about)})
         self.saved = time.monotonic()

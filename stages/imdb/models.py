@@ -58,9 +58,9 @@ class MeanClassifier(nn.Module):
         self.output = nn.Linear(embedding_dim, outputs(classes))
 
     def forward(self, ids: Tensor, lengths: Tensor) -> Tensor:
-        # A bag of words is a one-hot matrix times the embedding matrix, and the sum of the rows,
-        # without ever making the one-hot matrix. Each word of the batch is embedded once, be it
-        # there a thousand times: so its gradient is one row. PAD's row is zero and adds nothing.
+        # The sum of a review's embeddings is its one-hot matrix times the embedding matrix, summed
+        # over the rows; here without ever making the one-hot matrix. A word is embedded once, be it
+        # in the batch a thousand times, so that its gradient is one row. PAD's row is zero.
         words, places = torch.unique(self.with_pairs(ids), return_inverse=True)
         total = F.embedding_bag(places, self.embedding(words), mode="sum")
         count = 2 * lengths - 1 if self.buckets else lengths
@@ -68,19 +68,32 @@ class MeanClassifier(nn.Module):
         return self.output(mean).squeeze(-1)
 
     def with_pairs(self, ids: Tensor) -> Tensor:
-        """Append the hashed pairs of neighbours: [batch × (2 review_len − 1)].
+        """Append the hashed pairs of neighbours, PAD where one of the two is PAD.
 
-        Frequent words have small numbers. A hash that kept small numbers together would leave most
-        buckets empty; this is a polynomial in the multiplier of Park & Miller (1988, "Random Number
-        Generators: Good Ones Are Hard to Find"; its revision of 1993), which scatters them.
+        Args:
+            ids: int32 [batch × review_len].
+
+        Returns:
+            int32 [batch × (2 review_len − 1)]; without buckets the ids as they are.
         """
         if not self.buckets:
             return ids
         first, second = ids[:, :-1].long(), ids[:, 1:].long()
-        scattered = (first * 48_271 + second) * 48_271 % 2_147_483_647  # a prime
-        pairs = self.vocabulary + scattered % self.buckets
+        pairs = self.vocabulary + scatter(first, second) % self.buckets
         pairs = pairs.masked_fill((first == PAD) | (second == PAD), PAD)
         return torch.cat([ids, pairs.to(ids.dtype)], dim=1)
+
+
+def scatter(first: Tensor, second: Tensor) -> Tensor:
+    """A hash of each pair of words, int64, below 2³².
+
+    Frequent words have small numbers. A hash that kept small numbers together would leave most
+    buckets empty, so the bits are mixed once more, by the first round of C. Wellons's lowbias32
+    ("Prospecting for Hash Functions", 2018).
+    """
+    key = (first * 1_000_003 + second) & 0xFFFFFFFF
+    key = (key ^ (key >> 16)) * 0x7FEB352D & 0xFFFFFFFF
+    return key ^ (key >> 15)
 
 
 class LSTMClassifier(nn.Module):

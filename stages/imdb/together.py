@@ -10,6 +10,7 @@ import logging
 import os
 import signal
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,14 +22,15 @@ import psutil
 import torch
 from torch import Tensor, distributed, nn
 
-from stages.common.errors import StageError, end_with_parent
+from stages.common.errors import StageError, end_with_parent, message
 from stages.common.progress import say
 from stages.imdb.reviews import Indices
 
 ANEW = 3  # times that processes are started again after one was killed
 LOST = 75  # exit code of a process that lost the others (EX_TEMPFAIL of sysexits.h)
 TOLD = 128 + signal.SIGTERM  # exit code of one that was told to end, since another had failed
-MEETING = timedelta(minutes=10)  # from the first process to the last to come, at most
+MEETING = timedelta(minutes=10)  # that a process waits for the others to come
+TELLING = 10.0  # seconds that the first has to say what is wrong, before others end
 # The others wait while the first rates the held-out reviews or writes a checkpoint.
 PATIENCE = timedelta(hours=2)
 
@@ -137,20 +139,24 @@ def joined(device: torch.device) -> Iterator[None]:
         )
         yield
         distributed.barrier()  # else the first to end could be taken for one that was killed
-    except StageError:
-        if leads():
+    except Exception as error:
+        if _lost(error):
+            _leave(LOST)
+        told = message(error)
+        if told is None:
             raise
+        if leads() or not isinstance(error, StageError):
+            print(f"error: {told}", file=sys.stderr)
+        else:
+            # As soon as one is gone, torchrun tells the others to end, the first too.
+            time.sleep(TELLING)
         _leave(1)
-    except RuntimeError as error:
-        if not _lost(error):
-            raise
-        _leave(LOST)
     finally:
         if distributed.is_initialized():
             distributed.destroy_process_group()
 
 
-def _meet() -> tuple[distributed.Store, int, int]:
+def _meet() -> "tuple[distributed.Store, int, int]":
     """Wait for the others, but not as long as for their work: one may be gone already.
 
     Returns:
@@ -166,14 +172,21 @@ def _meet() -> tuple[distributed.Store, int, int]:
 
 
 def _leave(code: int) -> NoReturn:
-    """End with this code, undisturbed by torchrun, which tells all to end when one has."""
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    sys.exit(code)
+    """End with this code, at once.
+
+    Where Python tidies up before it ends, gloo now and then aborts, and torchrun, which by then has
+    told all to end, ends with another code: either would be taken for a process that was killed.
+    """
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
 
 
-def _lost(error: RuntimeError) -> bool:
+def _lost(error: Exception) -> bool:
     """Whether it says that another process is gone."""
-    return isinstance(error, distributed.DistError) or "gloo" in str(error)
+    return isinstance(error, RuntimeError) and (
+        isinstance(error, distributed.DistError) or "gloo" in str(error)
+    )
 
 
 def size() -> int:

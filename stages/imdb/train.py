@@ -105,7 +105,7 @@ def train_seed(task: Task, seed: int, again: bool = False) -> Iterator[tuple[int
         again: whether this is not the seed's first turn since the stage began.
 
     Yields:
-        How many more reviews have been learned from, and whether a checkpoint was written.
+        How many more reviews have been learned from, and whether it was time for a checkpoint.
     """
     reviews = load_reviews(task.reviews)
     deterministic(seed)

@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import time
@@ -17,6 +16,7 @@ import pytest
 import torch
 import yaml
 from safetensors.torch import load_file, save_file
+from torch import distributed
 from torch.nn import functional as F  # noqa: N812  its name in every PyTorch text
 
 from stages.common.errors import StageError
@@ -250,18 +250,18 @@ def test_a_training_that_diverges_is_told_once_and_not_tried_again(site: Site) -
 
 @pytest.mark.parametrize("rank", [0, 1])
 def test_a_process_whose_others_never_come_does_not_wait_for_ever(rank: int) -> None:
-    with socket.socket() as probe:
-        probe.bind(("localhost", 0))
-        port = probe.getsockname()[1]
+    store = distributed.TCPStore("localhost", 0, is_master=True, wait_for_workers=False)
     code = (
         "import torch; from datetime import timedelta; from stages.imdb import together\n"
         "together.MEETING = timedelta(seconds=1)\n"
         "with together.joined(torch.device('cpu')): print('joined')"
     )
-    place = {"MASTER_ADDR": "localhost", "MASTER_PORT": str(port)}
+    # As torchrun sets them, which keeps the store itself.
+    place = {"MASTER_ADDR": "localhost", "MASTER_PORT": str(store.port), "WORLD_SIZE": "2"}
+    place |= {"RANK": str(rank), "TORCHELASTIC_USE_AGENT_STORE": "True"}
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, timeout=GUARD,
-        env={**os.environ, **place, "RANK": str(rank), "WORLD_SIZE": "2"}, check=False,
+        env={**os.environ, **place}, check=False,
     )  # fmt: skip
     assert done.returncode == together.LOST, done.stderr
     assert done.stdout == ""

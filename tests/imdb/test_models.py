@@ -110,14 +110,14 @@ def test_pairs_count_in_the_mean_as_words_do() -> None:
     torch.testing.assert_close(network(ids, torch.tensor([3])), expected)
 
 
-@pytest.mark.parametrize("buckets", [1_000, 65_536, 500_000, 2_000_000])
+@pytest.mark.parametrize("buckets", [48_271, 65_536, 500_000, 965_420, 2_000_000])
 def test_pairs_of_frequent_words_fall_together_only_by_chance(buckets: int) -> None:
     network = MeanClassifier(30_000, 1, buckets)
     first, second = torch.meshgrid(torch.arange(2, 302), torch.arange(2, 302), indexing="ij")
     words = torch.stack([first.flatten(), second.flatten()], dim=1)
     used = len(network.with_pairs(words)[:, 2].unique())
     by_chance = buckets * -np.expm1(len(words) * np.log1p(-1 / buckets))
-    assert used > 0.95 * by_chance
+    assert 0.97 * by_chance < used < 1.03 * by_chance
 
 
 @given(st.lists(st.integers(0, 300), min_size=1, max_size=200), st.integers(1, 40))
@@ -198,6 +198,7 @@ def test_a_gradient_is_shortened_as_a_whole_and_only_if_it_is_long(factor: float
 
 def test_rows_move_as_with_pytorchs_adam() -> None:
     """With every row in every batch as `Adam` moves them; with some, as `SparseAdam` does."""
+    torch.manual_seed(0)
     for reference, some in [(torch.optim.Adam, False), (torch.optim.SparseAdam, True)]:
         start = torch.randn(9, 4, dtype=torch.float64)
         ours, theirs = (nn.Embedding(9, 4, _weight=start.clone(), sparse=s) for s in (True, some))
@@ -206,7 +207,7 @@ def test_rows_move_as_with_pytorchs_adam() -> None:
             reference(theirs.parameters(), lr=0.1, betas=(0.8, 0.95)),
         ]
         for _ in range(5):
-            ids = torch.cat([torch.randint(0, 9, (20,)), torch.arange(0 if some else 9)])
+            ids = torch.cat([torch.randint(0, 9, (9,)), torch.arange(0 if some else 9)])
             scale = torch.rand(4, dtype=torch.float64) + 1
             for embedding, optimizer in zip((ours, theirs), optimizers, strict=True):
                 optimizer.zero_grad()

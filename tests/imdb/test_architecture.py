@@ -1,0 +1,38 @@
+"""The shapes in the drawings of the networks are those of one review."""
+
+import re
+
+import pytest
+from matplotlib.text import Text
+
+from stages.imdb.architecture import draw_lstm, draw_mean
+from stages.imdb.models import LSTMClassifier, MeanClassifier
+from stages.imdb.saved import Description
+
+WORDS = ["<pad>", "<unk>", "what", "a", "great", "film", "!"]
+
+
+@pytest.mark.parametrize("classes", [2, 3])
+@pytest.mark.parametrize("model", ["mean", "pairs", "lstm"])
+def test_every_shape_is_that_of_a_batch_of_one(model: str, classes: int) -> None:
+    about = Description(
+        model="lstm" if model == "lstm" else "mean",
+        data="made up",
+        classes=["a", "b", "c"][:classes],
+        seeds=[1],
+        sizes={"vocabulary": len(WORDS), "embedding_dim": 8},
+    )
+    if model == "lstm":
+        figure = draw_lstm(LSTMClassifier(len(WORDS), 8, 6, classes=classes).eval(), WORDS, about)
+        expected = {"review_len × embedding_dim": "5 × 8", "review_len × hidden": "5 × 6"}
+        expected |= {"3 hidden": "18"}
+    else:
+        buckets = 1_000 if model == "pairs" else 0
+        network = MeanClassifier(len(WORDS), 8, buckets, classes).eval()
+        figure = draw_mean(network, WORDS, about)
+        expected = {"review_len × dictionary": f"5 × {len(WORDS) + buckets:,}"}
+        expected |= {"review_len × embedding_dim": "5 × 8", "embedding_dim": "8"}
+    texts = [str(text.get_text()) for text in figure.findobj(Text)]
+    shapes = [text.replace("\n", " ") for text in texts if text.startswith("batch × ")]
+    drawn = dict(re.findall(r"^batch × (.+?) (1 × [\d ×,]+)$", "\n".join(shapes), re.MULTILINE))
+    assert drawn == {name: f"1 × {shape}" for name, shape in expected.items()}

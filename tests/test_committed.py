@@ -1,5 +1,6 @@
 """What is committed fits together: code, parameters, dvc.lock, metrics, pictures and README."""
 
+import hashlib
 import json
 import re
 import shlex
@@ -7,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pandas as pd
 import pytest
 import yaml
 
@@ -69,6 +71,24 @@ def test_an_experiment_was_the_one_that_the_readme_names(name: str) -> None:
         assert key in section
         section[key] = yaml.safe_load(value)
     assert yaml.safe_load((ROOT / "docs" / name / "params.yaml").read_text("utf-8")) == parameters
+
+
+@pytest.mark.parametrize(
+    "result", ["pairs/imdb_mean.json", "longer/imdb_gain.json", "longer/results.csv"]
+)
+def test_the_result_of_an_experiment_is_that_of_its_lock(result: str) -> None:
+    path = ROOT / "docs" / result
+    lock = yaml.safe_load((path.parent / "dvc.lock").read_text("utf-8"))
+    outs = [out for stage in lock["stages"].values() for out in stage.get("outs", [])]
+    [md5] = [out["md5"] for out in outs if out["path"] == f"metrics/{path.name}"]
+    assert hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest() == md5
+
+
+def test_the_row_of_the_mean_of_pairs_is_its_result() -> None:
+    [row] = pd.read_csv(ROOT / "docs/pairs/results.csv").to_dict("records")
+    result = json.loads((ROOT / "docs/pairs/imdb_mean.json").read_text("utf-8"))["mean"]
+    assert round(row["accuracy"], 4) == result["acc"]
+    assert round(row["auc"], 4) == result["auc"]
 
 
 def links(text: str) -> set[str]:

@@ -91,6 +91,12 @@ def _parts(path: Path, columns: list[str]) -> Iterator[pd.DataFrame]:
         parts = pd.read_csv(path, dtype=str, keep_default_na=False, chunksize=ROWS)
     start = 0
     for part in parts:
+        # Of rows that are longer than the header, pandas takes the first value for an index.
+        if path.suffix == ".csv" and not isinstance(part.index, pd.RangeIndex):
+            raise StageError(
+                f"{path}: the rows have more values than the header; put a text that holds commas"
+                " in quotation marks"
+            )
         rows = range(start, start + len(part))
         start = rows.stop
         part = part[columns].set_axis(rows).fillna("").astype(str)

@@ -97,7 +97,7 @@ class Imdb(Section):
     archive: Archive
     vocabulary: Vocabulary
     linear: Linear
-    embedding_dim: Annotated[int, Field(ge=1, le=4_096)]
+    embedding_dim: Annotated[int, Field(ge=2, le=4_096)]  # a map has two dimensions
     validation: Annotated[float, Field(ge=0, le=0.5)]
     seeds: Annotated[
         list[Seed],

@@ -23,7 +23,7 @@ from stages.imdb.explain import contributions
 from stages.imdb.models import UNKNOWN
 from stages.imdb.rating import rate
 from stages.imdb.reviews import Ids
-from stages.imdb.saved import ModelName, Network, describe, load
+from stages.imdb.saved import Network, describe, load
 from stages.imdb.tokenizer import tokenize
 
 MODELS = [Path("data/imdb/mean"), Path("data/imdb/lstm")]
@@ -35,9 +35,8 @@ class Rater:
     """A trained network and its vocabulary, for texts."""
 
     def __init__(self, folder: Path) -> None:
-        about = describe(folder)
-        self.name: ModelName = about.model
-        self.classes = about.classes
+        self.name = folder.resolve().name
+        self.classes = describe(folder).classes
         self.network: Network
         self.network, words = load(folder)
         self.numbers = {word: number for number, word in enumerate(words)}
@@ -68,7 +67,7 @@ def cleaned(text: str) -> str:
 
 
 def rated(texts: Iterable[str], raters: list[Rater], explain: bool) -> Iterator[dict[str, object]]:
-    """For each text a record: words, known (share of them), and by network its answer.
+    """For each text a record: words, known (share of them), and by network's name its answer.
 
     That is the verdict, the name of a class, and the probabilities of all. With `explain`, also the
     words and what each adds to the logit: of two classes to that of the second (good), of more to
@@ -149,6 +148,10 @@ def main() -> None:
     args = parser.parse_args()
     if args.text and args.file:
         parser.error("give texts or --file, not both")
+
+    names = [folder.resolve().name for folder in args.models]
+    if len({*names}) < len(names):
+        parser.error(f"--models: folders of the same name: {', '.join(names)}; rename one")
 
     raters = [Rater(folder) for folder in args.models]
     for record in rated(read_texts(args), raters, args.explain):

@@ -210,6 +210,9 @@ def split_by_film(index: "pd.DataFrame", fraction: float) -> tuple[Indices, Indi
 
     Returns:
         The numbers of the reviews to train and to validate on, int64, ascending.
+
+    Raises:
+        StageError: when what is left to train on lacks a class, or there is nothing left.
     """
     train = np.flatnonzero(index["split"] == "train")
     if fraction == 0:
@@ -220,5 +223,14 @@ def split_by_film(index: "pd.DataFrame", fraction: float) -> tuple[Indices, Indi
     films = films.cat.reorder_categories(sorted(films.cat.categories))  # numbered in their order
     groups = films.cat.codes.to_numpy() if (films != "").all() else train // 50
     splitter = GroupShuffleSplit(n_splits=1, test_size=fraction, random_state=0)
-    kept, held_out = next(splitter.split(train, groups=groups))
+    labels = index["label"].to_numpy()[train]
+    try:
+        kept, held_out = next(splitter.split(train, groups=groups))
+    except ValueError:  # of a single group none is left
+        kept = held_out = train[:0]
+    if {*labels[kept]} < {*labels}:
+        raise StageError(
+            f"imdb.validation = {fraction}: of the {len(train):,} training reviews those of a"
+            " whole class would be held out, so few they are; set it to 0"
+        )
     return train[kept], train[held_out]

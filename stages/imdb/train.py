@@ -164,11 +164,11 @@ def load_pretrained(network: Network, path: Path) -> None:
         StageError: when they are of other sizes, or of another network.
     """
     try:
-        unknown = network.load_state_dict(load_weights(path), strict=False).unexpected_keys
+        missing, unknown = network.load_state_dict(load_weights(path), strict=False)
     except RuntimeError as error:
         raise StageError(f"{path}: {str(error).splitlines()[-1].strip()}; run dvc repro") from None
-    if unknown:
-        raise StageError(f"{path}: weights of another network ({unknown[0]}); run dvc repro")
+    if other := [*unknown, *(name for name in missing if not name.startswith("output."))]:
+        raise StageError(f"{path}: weights of another network ({other[0]}); run dvc repro")
 
 
 def lesson_of(task: Task, settings: Training, reviews: Reviews, seed: int) -> Lesson:

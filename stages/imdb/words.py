@@ -12,6 +12,7 @@ from sklearn.decomposition import PCA
 from stages.common import params
 from stages.common.errors import StageError, run
 from stages.common.files import write_csv
+from stages.common.progress import say
 from stages.imdb.batches import pad
 from stages.imdb.models import probabilities
 from stages.imdb.params import Imdb
@@ -80,6 +81,21 @@ def flat(matrix: npt.NDArray[np.float32], ratings: Ratings) -> npt.NDArray[np.fl
     return np.asarray(points)
 
 
+def those_known(wanted: list[str], frequent: list[str]) -> list[str]:
+    """Of the words to be shown those that can be; that others cannot is told.
+
+    Raises:
+        StageError: when there is none; names the parameter and the mend.
+    """
+    known = [word for word in wanted if word in frequent]
+    if missing := ", ".join(repr(word) for word in wanted if word not in frequent):
+        why = f"not among the {len(frequent):,} most frequent words of these texts"
+        if not known:
+            raise StageError(f"imdb.words: {missing}: {why}; choose others, {frequent[0]!r} say")
+        say(f"imdb.words: {missing}: {why}, so not shown")
+    return known
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--params", type=Path, default=Path("params.yaml"))
@@ -97,9 +113,9 @@ def main() -> None:
         model = about.model
         frequent = words[2 : FREQUENT + 2]  # after <pad> and <unk>
         matrix = embeddings(network, len(words))[2 : FREQUENT + 2]
+        if shown is None:
+            wanted = those_known(wanted, frequent)
         for word in wanted:
-            if word not in frequent:
-                raise StageError(f"imdb.words: {word!r} is not among the {FREQUENT} frequent words")
             table = neighbours(word, frequent, matrix)
             tables.append(table.assign(model=model, word=word, rank=range(1, len(table) + 1)))
         ratings = rated(network, np.arange(2, len(frequent) + 2, dtype=np.int32))

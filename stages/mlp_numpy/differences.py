@@ -84,6 +84,9 @@ def gradient_error(
         activation: a key of ACTIVATIONS.
         entries: how many entries of each weight to try at most, so that a large network ends.
         seed: of the choice of entries.
+
+    Raises:
+        ValueError: when with ReLU no sample is left.
     """
     phi, phi_prime = ACTIVATIONS[activation]
     if activation == "relu":

@@ -4,17 +4,10 @@ import numpy as np
 import torch
 from torch.nn.functional import cross_entropy
 
+from stages.mlp_numpy import model
 from stages.mlp_numpy.differences import relative_error
-from stages.mlp_numpy.model import (
-    ACTIVATIONS,
-    Array,
-    Weights,
-    backward,
-    forward,
-    one_hot,
-)
-
-TORCH_ACTIVATIONS = {"tanh": torch.tanh, "relu": torch.relu, "sigmoid": torch.sigmoid}
+from stages.mlp_numpy.model import Array, Weights, backward, forward, one_hot
+from stages.mlp_torch.by_hand import ACTIVATIONS
 
 
 def gradients(
@@ -22,7 +15,7 @@ def gradients(
 ) -> Weights:
     """The gradients of the loss that autograd finds, in the dtype of X; labels of shape (m,)."""
     W1, b1, W2, b2 = leaves = [torch.tensor(W, requires_grad=True) for W in weights]
-    A1 = TORCH_ACTIVATIONS[activation](torch.tensor(X) @ W1 + b1)
+    A1 = ACTIVATIONS[activation](torch.tensor(X) @ W1 + b1)
     L = cross_entropy(A1 @ W2 + b2, torch.tensor(labels))
     return Weights(*(dW.numpy() for dW in torch.autograd.grad(L, leaves)))
 
@@ -38,7 +31,7 @@ def gradient_error(
         weights: where to take the gradient, float64.
         activation: a key of ACTIVATIONS.
     """
-    phi, phi_prime = ACTIVATIONS[activation]
+    phi, phi_prime = model.ACTIVATIONS[activation]
     A1, _, A2 = forward(X, *weights, phi)
     Y = one_hot(labels, len(weights.b2))
     ours = backward(X, Y, weights.W2, A1, A2, phi_prime)

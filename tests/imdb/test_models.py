@@ -1,5 +1,6 @@
 """The two networks: padding, shapes, batches, and the gradients written by hand."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -437,6 +438,11 @@ def test_networks_rate_side_by_side_as_one_after_the_other(
     assert len(np.unique(expected)) > len(networks)
 
 
+def described(**changes: object) -> bytes:
+    """A `model.json` that says something else."""
+    return json.dumps(description(NETWORKS[0]).model_dump() | changes).encode()
+
+
 @pytest.mark.parametrize(
     ("file", "content"),
     [
@@ -444,8 +450,8 @@ def test_networks_rate_side_by_side_as_one_after_the_other(
         ("seed-3.safetensors", b"\x80\x04rubbish"),
         ("model.json", None),
         ("model.json", b"{"),
-        ("model.json", b'{"model": "mean", "data": "", "seeds": [3], "sizes": {"vocabulary": 0}}'),
-        ("model.json", b'{"model": "transformer", "data": "", "seeds": [3], "sizes": {}}'),
+        ("model.json", described(sizes={"vocabulary": 0})),
+        ("model.json", described(model="transformer")),
         ("words.txt", b"one\n"),
         ("words.txt", None),
     ],

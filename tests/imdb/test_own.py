@@ -154,6 +154,14 @@ def test_what_is_wrong_with_a_table_is_named(
     assert message in str(error.value)
 
 
+@pytest.mark.parametrize("rows", ["A film, the best,good\n", "A film,good,\nAnother,bad,\n"])
+def test_rows_that_are_longer_than_the_header_are_told(tmp_path: Path, rows: str) -> None:
+    path = tmp_path / "mine.csv"
+    path.write_text("text,label\n" + rows, "utf-8")
+    with pytest.raises(StageError, match="more values than the header"):
+        read_own(path)
+
+
 @pytest.mark.parametrize("suffix", [".csv", ".parquet"])
 @pytest.mark.parametrize("content", [b"", b"\xff\xfe\x00text,label\n", b'text,label\n"a,1\n'])
 def test_a_file_that_is_no_table_is_told(tmp_path: Path, content: bytes, suffix: str) -> None:

@@ -1,11 +1,13 @@
 """Stages of project 3 through their command lines: what they say of what they cannot use."""
 
 import json
+import re
 import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 import yaml
@@ -15,6 +17,7 @@ from stages.imdb.archive import digest, read_archive
 from stages.imdb.download import write_reviews
 from stages.imdb.models import LSTMClassifier, MeanClassifier
 from stages.imdb.predict import cleaned
+from stages.imdb.rating import rate
 from stages.imdb.tokenizer import tokenize
 from tests.conftest import ROOT, Run
 from tests.imdb.made_up import PER_CLASS, files, pack
@@ -149,12 +152,13 @@ def test_inputs_that_cannot_be_read_are_named(
 @pytest.fixture(scope="module")
 def models(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     """Both networks, untrained, on a vocabulary of seven words."""
-    folders = []
+    place, folders = tmp_path_factory.mktemp("models"), []
     for model, network, sizes in (
         ("mean", MeanClassifier(7, 4), {"vocabulary": 7, "embedding_dim": 4}),
         ("lstm", LSTMClassifier(7, 4, 3), {"vocabulary": 7, "embedding_dim": 4, "hidden": 3}),
     ):
-        folder = tmp_path_factory.mktemp(model)
+        folder = place / model
+        folder.mkdir()
         description = saved.Description.model_validate(
             {
                 "model": model,
@@ -195,6 +199,41 @@ def test_predict_rates_explains_and_survives_anything(
     assert done.returncode == 0
     assert "\x1b" not in done.stdout
     assert done.stdout.splitlines()[-1] == "no words in it: no rating"
+
+
+def test_predict_tells_networks_of_one_kind_apart_by_their_folders(
+    stage: Run, tmp_path: Path, models: list[Path]
+) -> None:
+    mine = shutil.copytree(models[1], tmp_path / "mine")
+    network = LSTMClassifier(7, 4, 3)
+    saved.save_weights(network, mine, 1)
+    done = stage("imdb.predict", "--json", "--models", models[1], mine, "--", "a great film!")
+    record = json.loads(done.stdout)
+    expected = rate(network.eval(), [np.array([2, 3, 4, 6], np.int32)])[0, 1]
+    assert record["mine"]["probabilities"]["good"] == pytest.approx(expected, abs=1e-4)
+    assert record["lstm"] != record["mine"]
+    done = stage("imdb.predict", "--models", mine, mine, "--", "text")
+    assert done.returncode == 2
+    assert "folders of the same name: mine, mine" in done.stderr
+
+
+def test_words_that_the_texts_lack_are_left_out_and_told(
+    stage: Run, tmp_path: Path, models: list[Path]
+) -> None:
+    path = tmp_path / "params.yaml"
+    text = (ROOT / "params.yaml").read_text("utf-8")
+    args = ["--params", path, "--models", *models]
+    args += ["--neighbours", tmp_path / "near.csv", "--map", tmp_path / "map.csv"]
+    path.write_text(re.sub("words: .*", "words: [great, zebra]", text), "utf-8")
+    done = stage("imdb.words", *args)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count("imdb.words: 'zebra': not among the 5 most frequent words") == 1
+    assert {*pd.read_csv(tmp_path / "near.csv")["word"]} == {"great"}
+
+    path.write_text(re.sub("words: .*", "words: [zebra]", text), "utf-8")
+    done = stage("imdb.words", *args)
+    assert done.returncode == 1
+    assert "choose others, 'a' say" in done.stderr
 
 
 def test_predict_reads_html_as_the_text_it_stands_for() -> None:

@@ -230,6 +230,16 @@ def test_a_vocabulary_without_a_word_is_refused(tmp_path: Path) -> None:
     assert not (tmp_path / "vocabulary").exists()
 
 
+@pytest.mark.parametrize("reviews", [30, 100])  # one run of neighbours, or one of each class
+def test_so_few_reviews_that_a_class_would_be_held_out_are_refused(reviews: int) -> None:
+    labels = np.arange(reviews) * 2 // reviews
+    index = pd.DataFrame({"split": "train", "film": "", "label": labels})
+    with pytest.raises(StageError, match=r"imdb\.validation = 0\.05: .* set it to 0"):
+        split_by_film(index, 0.05)
+    train, held_out = split_by_film(index, 0)
+    assert (len(train), len(held_out)) == (reviews, 0)
+
+
 @settings(max_examples=20)
 @given(st.integers(20, 200), st.sampled_from([0.1, 0.3, 0.5]), st.booleans())
 def test_a_films_reviews_stay_together(count: int, fraction: float, films_known: bool) -> None:

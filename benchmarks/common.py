@@ -33,6 +33,9 @@ VOCABULARY = ROOT / "data" / "imdb" / "vocabulary"
 MOST_THREADS = 2
 POLL = 0.1  # seconds between two looks at the memory
 
+# Stands above every table with a column of ratios; see `ratio`.
+WITHIN = "ratios are the medians of those within a round"
+
 ResultT = TypeVar("ResultT")
 
 

@@ -48,6 +48,7 @@ import torch
 
 from benchmarks.common import (
     VOCABULARY,
+    WITHIN,
     MissingError,
     Worker,
     ended,
@@ -261,8 +262,8 @@ def main() -> None:
                 lines += [
                     f"### Speed, {settings.embedding_dim} → {hidden}",
                     "",
-                    f"Medians of {args.rounds} rounds. PyTorch's matrix products of {PRODUCT} ×"
-                    f" {PRODUCT} made, in GFLOP/s: {', '.join(tops)}.",
+                    f"Medians of {args.rounds} rounds; {WITHIN}. PyTorch's matrix products of"
+                    f" {PRODUCT} × {PRODUCT} made, in GFLOP/s: {', '.join(tops)}.",
                     "",
                     *table(
                         [

@@ -37,6 +37,7 @@ import torch
 
 from benchmarks.common import (
     VOCABULARY,
+    WITHIN,
     MissingError,
     machine,
     pinned,
@@ -226,9 +227,8 @@ def main() -> None:
         f"Whole trainings on {len(places):,} labelled reviews ({reviews.data}), {words:,} words,"
         f" to {args.target:.1%} of {len(held_out):,} held-out reviews of other films; {dim}"
         f" dimensions; fastText on {threads} threads; medians of {args.rounds} rounds"
-        " in which the contenders take turns. What is fair and what is not stands at the head of"
-        " [mean.py](mean.py)."
-        " Made by `python -m benchmarks.mean`.",
+        f" in which the contenders take turns; {WITHIN}. What is fair and what is not stands at"
+        " the head of [mean.py](mean.py). Made by `python -m benchmarks.mean`.",
         machine("torch"),
         "",
         *table(

@@ -78,6 +78,7 @@ def main() -> None:
         rows.append([f"{name}{note}", f"{most:,.0f} MiB"])
         say(": ".join(rows[-1]))
         above += [name] if most > LIMIT else []
+    limit = "" if math.isinf(arguments.seconds) else f" --seconds {arguments.seconds:.0f}"
     write(
         arguments.out,
         [
@@ -85,7 +86,7 @@ def main() -> None:
             "",
             "The most that each stage takes, all of its processes together, on the data of the"
             f" committed results. {processors()} processors, as many of which as there are seeds"
-            " train side by side. Made by `python -m benchmarks.memory`.",
+            f" train side by side. Made by `python -m benchmarks.memory{limit}`.",
             machine(),
             "",
             *table(["stage", "peak"], rows),

@@ -24,7 +24,7 @@ from sklearn.neural_network import MLPClassifier
 from threadpoolctl import threadpool_limits
 
 from benchmarks import scalar
-from benchmarks.common import machine, ratio, seconds_of, table, take_turns, write
+from benchmarks.common import WITHIN, machine, ratio, seconds_of, table, take_turns, write
 from stages.mlp_numpy import model
 from stages.mlp_torch import by_hand, module, sequential
 from stages.points.generate import generate
@@ -210,7 +210,7 @@ def main() -> None:
         "# The perceptron, timed",
         "",
         f"One hidden layer, tanh, SGD with momentum, float64, one thread; the median of"
-        f" {arguments.rounds} rounds in which the contenders take turns. Made by"
+        f" {arguments.rounds} rounds in which the contenders take turns; {WITHIN}. Made by"
         " `python -m benchmarks.mlp`.",
         machine("numpy", "scikit-learn", "torch"),
         "",

@@ -29,6 +29,7 @@ import pyarrow.parquet as pq
 
 from benchmarks.common import (
     REVIEWS,
+    WITHIN,
     MissingError,
     Run,
     machine,
@@ -156,8 +157,8 @@ def main() -> None:
         "# Cutting reviews into words, timed",
         "",
         f"{count:,} reviews, from the Parquet file to ids over {settings.size:,} words, {threads}"
-        f" processors; medians of {args.rounds} rounds. What is fair and what is not stands at the"
-        " head of [tokens.py](tokens.py). Made by `python -m benchmarks.tokens`.",
+        f" processors; medians of {args.rounds} rounds; {WITHIN}. What is fair and what is not"
+        " stands at the head of [tokens.py](tokens.py). Made by `python -m benchmarks.tokens`.",
         machine("pyarrow"),
         "",
         *table(

@@ -205,7 +205,7 @@ def split_by_film(index: "pd.DataFrame", fraction: float) -> tuple[Indices, Indi
     mostly stand side by side.
 
     Args:
-        index: a row a review, with the columns split and film.
+        index: a row a review, with the columns split, film and label.
         fraction: of the films; 0: none.
 
     Returns:

@@ -16,7 +16,7 @@ import pandas as pd
 from stages.common.errors import run
 from stages.imdb.reviews import split_by_film
 
-index = pd.DataFrame({"split": "train", "film": [str(i) for i in range(9)]})
+index = pd.DataFrame({"split": "train", "film": [str(i) for i in range(9)], "label": 0})
 with open("/proc/self/statm") as file:
     now = int(file.read().split()[0]) * resource.getpagesize()
 limit = now + int(sys.argv[1])

@@ -11,6 +11,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from stages.common import params
@@ -25,7 +26,7 @@ from stages.imdb.params import LSTM, Imdb
 from stages.imdb.predictions import Predictions, write
 from stages.imdb.pretraining import LanguageModel, SampledSoftmax
 from stages.imdb.reviews import Reviews
-from stages.imdb.train import Task, lesson_of, phases
+from stages.imdb.train import Task, lesson_of, load_pretrained, phases
 from stages.imdb.training import (
     adversarial,
     begin,
@@ -251,6 +252,19 @@ def test_the_classifier_starts_from_the_language_model() -> None:
     missing, _ = classifier.load_state_dict(model.state_dict(), strict=False)
     assert missing == ["output.weight", "output.bias"]
     torch.testing.assert_close(classifier.lstm.weight_hh_l0, model.lstm.weight_hh_l0)
+
+
+@pytest.mark.parametrize("change", ["one less", "one more", "another size"])
+def test_pretrained_weights_of_another_network_are_refused(change: str, tmp_path: Path) -> None:
+    weights = LanguageModel(VOCABULARY, 6, 4 if change == "another size" else 5).state_dict()
+    weights = {name: weights[name] for name in weights if name.startswith(("embedding", "lstm"))}
+    if change == "one less":
+        del weights["lstm.bias_hh_l0"]
+    if change == "one more":
+        weights["lstm.bias_hh_l1"] = torch.zeros(20)
+    save_file(weights, path := tmp_path / "pretrained.safetensors")
+    with pytest.raises(StageError, match=r"pretrained\.safetensors: .*lstm\.\w+_l\d.*dvc repro"):
+        load_pretrained(LSTMClassifier(VOCABULARY, 6, 5), path)
 
 
 @pytest.mark.parametrize("network", NETWORKS)

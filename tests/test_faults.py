@@ -86,6 +86,8 @@ def test_a_killed_training_goes_on_to_the_same_bits(
             (dvc if whom == "dvc" else victim).send_signal(SIGNALS[how])
     process.wait()
     assert still_running(family) == []
+    if how == "Ctrl-C":
+        assert log(fork).read_text("utf-8").count("stopped; the same command goes on") == 1
     assert not list((fork.folder / "data/imdb").glob(f"{stage}*")), "a half-done output"
 
     again = start(

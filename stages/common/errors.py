@@ -52,6 +52,12 @@ def run(main: Callable[[], None]) -> None:
         reserve()
         main()
     except KeyboardInterrupt:
+        if "DVC_STAGE" in os.environ and os.environ.get("RANK", "0") == "0":  # one word is enough
+            print(
+                "stopped; the same command goes on: stages that have ended are kept, and a training"
+                " resumes from its last checkpoint, if it was there long enough for one",
+                file=sys.stderr,
+            )
         sys.exit(130)
     except BrokenPipeError:  # whoever read our output, `head` say, has enough
         sys.stderr.close()

@@ -15,11 +15,11 @@ def progress(
     items: Iterable[ItemT],
     total: int,
     label: str,
-    unit: str = "batch",
+    unit: str = "batches",
     start: int = 0,
     size: Callable[[ItemT], int] = lambda item: 1,
 ) -> Iterator[ItemT]:
-    """Yield `items`, reporting on stderr how many of `total` units are done.
+    """Yield `items`, reporting on stderr how many of `total` units are done, `unit` in the plural.
 
     `start` units were done before; each item counts for `size(item)` units.
     """

@@ -93,7 +93,7 @@ def _files(path: Path) -> Iterator[tuple[str, bytes]]:
     # "r|" reads forward only: nothing is unpacked on the disk, whatever names the members have.
     with _Unpacked(path) as unpacked, tarfile.open(fileobj=unpacked, mode="r|") as archive:
         names = set()
-        members = progress(archive, 100_020, "reading the archive", "file")
+        members = progress(archive, 100_020, "reading the archive", "files")
         for count, member in enumerate(members, start=1):
             name = member.name
             if count > MAX_MEMBERS:

@@ -64,7 +64,7 @@ def gain(table: pd.DataFrame, data: str) -> Figure:
         )  # fmt: skip
     axes.axvline(0, color="black", linewidth=1)
     axes.axvline(1, color=VERMILION, linewidth=1.2, linestyle="--")
-    axes.annotate("the claim", (1, 1.0), xycoords=("data", "axes fraction"), xytext=(4, -2),
+    axes.annotate("claimed: +1", (1, 1.0), xycoords=("data", "axes fraction"), xytext=(4, -2),
                   textcoords="offset points", color=VERMILION, fontsize=10, va="top")  # fmt: skip
     labels = ["all seeds" if seed == "all" else f"seed {seed}" for seed in table["seed"]]
     axes.set_yticks(places, labels)
@@ -104,7 +104,8 @@ def evaluation(folders: dict[str, Path], classes: list[str], data: str) -> Figur
     length.tick_params(axis="x", labelrotation=35, labelsize=9)
     stars.set(xlabel="stars that the writer gave", ylabel="accuracy")
     if not stars.has_data():
-        stars.text(0.5, 0.5, "unknown in this data", ha="center", transform=stars.transAxes)
+        stars.text(0.5, 0.5, "stars: unknown in this data", ha="center", transform=stars.transAxes)
+        stars.axis("off")
     for each in (length, stars):
         each.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
     sign(figure, data)

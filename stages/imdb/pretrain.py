@@ -48,7 +48,7 @@ def learn(
     with Live(str(live), save_dvc_exp=False, dvcyaml=None) as curve:
         for point in language.curves:
             _draw(curve, point)
-        for loss in progress(events, steps, "pretrain", "step", start=language.step):
+        for loss in progress(events, steps, "pretrain", "steps", start=language.step):
             language.add(loss=loss, steps=1)
             if language.step % max(1, steps // POINTS) == 0:
                 mean = language.sums["loss"] / language.sums["steps"]

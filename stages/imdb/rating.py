@@ -60,7 +60,7 @@ def rate_by_all(networks: Sequence[Network], reviews: Sequence[Ids], label: str)
         try:
             done = executor.map(work, tasks)
             for _ in progress(
-                done, len(networks) * len(reviews), label, "review", size=lambda n: n
+                done, len(networks) * len(reviews), label, "reviews", size=lambda n: n
             ):
                 pass
         finally:  # Ctrl-C does not wait for all the others

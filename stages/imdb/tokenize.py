@@ -87,7 +87,7 @@ def tokenize_file(path: Path, folder: Path, processes: int | None = None) -> Rev
             tasks = ((path, group) for group in range(file.num_row_groups))
             results = progress(
                 in_order(executor, _tokenize_group, tasks, AHEAD * (processes or processors())),
-                file.metadata.num_rows, "tokenize", "review", size=lambda result: len(result[2]),
+                file.metadata.num_rows, "tokenize", "reviews", size=lambda result: len(result[2]),
             )  # fmt: skip
             try:
                 write_ids(_merged(results, numbers, lengths), temporary)

@@ -265,7 +265,7 @@ def one_by_one(task: Task, total: int) -> None:
         reviews for seed in task.settings.seeds for reviews, _ in train_seed(task, seed)
     )
     if together.leads():
-        done = progress(done, total, task.model, "review", size=lambda n: n)
+        done = progress(done, total, task.model, "reviews", size=lambda n: n)
     for _ in done:
         pass
 
@@ -287,7 +287,7 @@ def side_by_side(task: Task, total: int) -> None:
     with pool(workers, _start_process, done, stop) as executor:
         try:
             done_since = take_turns(executor, task, done)
-            for _ in progress(done_since, total, task.model, "review", size=lambda n: n):
+            for _ in progress(done_since, total, task.model, "reviews", size=lambda n: n):
                 pass
         except BrokenProcessPool:
             raise StageError(

@@ -82,6 +82,8 @@ def forward_figure() -> Figure:
     sheet.heading("where", "")
     for name, activation in model.ACTIVATIONS.items():
         sheet.note(name, rf"$\varphi(Z_1) = {result(activation.phi)}$")
+    sheet.note("$X$, $Y$", "samples; their classes, one-hot")
+    sheet.note(r"$\odot$", "element by element")
     sheet.note("shapes", "$m$ samples, $n$ coordinates,")
     sheet.note("", "$h$ hidden units, $C$ classes")
     return sheet.finish()

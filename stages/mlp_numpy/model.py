@@ -145,7 +145,9 @@ def backward(
 ) -> Weights:
     """The gradient of the loss by every weight: the chain rule, from the loss back to X.
 
-    Softmax and cross-entropy are taken in one: their two derivatives cancel to A2 - Y.
+    Softmax and cross-entropy are taken in one. The gradient of L by log A2 is -Y / m; log_softmax
+    takes a row's log_sum from each of its elements, and A2 is the gradient of that sum, so each row
+    of dZ2 is (A2 * sum(Y) - Y) / m; and a row of Y sums to 1.
 
     Returns:
         dW1, db1, dW2 and db2, each of its weight's shape.

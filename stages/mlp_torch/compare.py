@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from stages.common.errors import run
 from stages.common.files import write_json
+from stages.common.progress import say
 from stages.mlp_numpy.differences import digits
 from stages.mlp_numpy.series import curve
 
@@ -29,7 +30,9 @@ def main() -> None:
     arguments = parser.parse_args()
 
     relative = gaps(arguments.numpy, arguments.torch) / curve(arguments.numpy, "train/loss")
-    write_json(arguments.metrics, {"loss_digits": digits(float(relative.max()))})
+    agree = digits(float(relative.max()))
+    say(f"losses of the PyTorch versions: {agree} digits agree with those by hand in every epoch")
+    write_json(arguments.metrics, {"loss_digits": agree})
 
 
 if __name__ == "__main__":

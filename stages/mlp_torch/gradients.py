@@ -8,6 +8,7 @@ import numpy as np
 from stages.common.errors import run
 from stages.common.files import write_json
 from stages.common.params import load
+from stages.common.progress import say
 from stages.mlp_numpy import differences
 from stages.mlp_numpy.model import ACTIVATIONS, initial, one_hot
 from stages.mlp_numpy.params import MLP
@@ -34,15 +35,15 @@ def main() -> None:
     Y = one_hot(labels, classes)
     by_differences = [differences.gradient_error(X, Y, weights, phi) for phi in ACTIVATIONS]
     by_autograd = [autograd.gradient_error(X, labels, weights, phi) for phi in ACTIVATIONS]
-    write_json(
-        arguments.metrics,
-        {
-            "gradient_digits": {
-                "differences": differences.digits(max(by_differences)),
-                "autograd": differences.digits(max(by_autograd)),
-            }
-        },
+    digits = {
+        "differences": differences.digits(max(by_differences)),
+        "autograd": differences.digits(max(by_autograd)),
+    }
+    say(
+        f"gradients by hand: {digits['differences']} digits agree with differences of the loss,"
+        f" {digits['autograd']} with autograd"
     )
+    write_json(arguments.metrics, {"gradient_digits": digits})
 
 
 if __name__ == "__main__":

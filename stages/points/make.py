@@ -5,6 +5,7 @@ from pathlib import Path
 
 from stages.common.errors import run
 from stages.common.params import load
+from stages.common.progress import say
 from stages.points import table
 from stages.points.generate import generate, split
 from stages.points.params import Points
@@ -21,6 +22,7 @@ def main() -> None:
     points = load(arguments.params, "points", Points)
     made = generate(points.kind, points.size, points.noise, points.classes, points.seed)
     train, test = split(made, points.test, points.seed)
+    say(f"points: {points.kind}, {len(train[0]):,} to train on and {len(test[0]):,} to test on")
     table.write(arguments.train, *train)
     table.write(arguments.test, *test)
 

@@ -37,6 +37,7 @@ repro: $(READY) ## run what is out of date of the pipeline: every number and pic
 	@echo
 	@echo "pictures: plots/*.png    table: metrics/results.csv    page of all plots: dvc_plots/index.html, by: make plots"
 	@echo "compare experiments: $(BIN)/dvc exp show   (see README.md)"
+	@echo "git status shows what differs from the committed results: git add -A && git commit keeps it"
 
 .PHONY: test
 test: $(READY) ## check style and types, run the tests

@@ -131,7 +131,9 @@ def test_the_number_of_processes_changes_no_more_than_the_rounding(site: Site, w
     for number in (1, 2, 4):
         done = site.run(str(number), what, **processes(number))
         assert done.returncode == 0, done.stderr
-        assert done.stderr.count("unlabelled reviews") == 1, "told by one process, and once"
+        # gloo may abort a process as it ends; then all start again, from the last checkpoint.
+        starts = 1 + done.stderr.count("all start again")
+        assert done.stderr.count("unlabelled reviews") == starts, f"told by one: {done.stderr}"
     curves, weights = site.curves("1", what), site.weights("1", what)
     assert all(np.ptp(values) > 0 for key, values in curves.items() if "loss" in key), "it learns"
     for several in ("2", "4"):

@@ -14,15 +14,17 @@ from stages.common.errors import StageError, run
 from stages.common.files import atomic
 
 BEGIN, END = "<!-- results: begin -->", "<!-- results: end -->"
-NAMES = {
-    "linear": "words and pairs of words, logistic regression",
-    "mean": "mean of embeddings",
-    "pairs": "mean of embeddings of words and pairs of words",
-    "lstm": "LSTM",
-    "longer": "LSTM, trained longer",
-}
-# Experiments that the README names, with the model that each is about; docs/ has their results.
-EXPERIMENTS = {"pairs": "mean", "longer": "lstm"}
+EXPERIMENTS = ["pairs", "longer"]  # that the README names; docs/ has their results
+# Where a row's results are, the model, and its name.
+ROWS = [
+    ("metrics", "linear", "words and pairs of words, logistic regression"),
+    ("metrics", "mean", "mean of embeddings"),
+    ("docs/pairs", "mean", "mean of embeddings of words and pairs of words"),
+    ("metrics", "lstm", "LSTM"),
+    ("metrics", "together", "LSTM of all seeds and logistic regression, together"),
+    ("docs/longer", "lstm", "LSTM, trained longer"),
+    ("docs/longer", "together", "LSTM, trained longer, and logistic regression, together"),
+]
 
 
 def table(results: pd.DataFrame, gain: dict[str, float], data: str) -> str:
@@ -33,9 +35,9 @@ def table(results: pd.DataFrame, gain: dict[str, float], data: str) -> str:
         "| model | accuracy | AUC | parameters | seeds |",
         "|---|---:|---:|---:|---:|",
     ]
-    for row in results.itertuples():
+    for row in results.itertuples(index=False):
         accuracy = f"{row.accuracy:.2%} ({row.low:.2%} – {row.high:.2%})"
-        cells = [NAMES[row.model], accuracy, f"{row.auc:.4f}", f"{row.parameters:,}", row.seeds]
+        cells = [row.name, accuracy, f"{row.auc:.4f}", f"{row.parameters:,}", row.seeds]
         lines.append("| " + " | ".join(map(str, cells)) + " |")
     lines += [
         "",
@@ -48,19 +50,18 @@ def table(results: pd.DataFrame, gain: dict[str, float], data: str) -> str:
 def committed(root: Path) -> str:
     """The table of the metrics under `root`, with the experiments if they are of the same data."""
     try:
-        results = pd.read_csv(root / "metrics/results.csv")
+        data = pd.read_csv(root / "metrics/results.csv")["data"].iloc[0]
         gain = json.loads((root / "metrics/imdb_gain.json").read_text("utf-8"))["gain"]
     except FileNotFoundError as error:
         raise StageError(f"{error.filename}: no such file; run: dvc repro") from None
-    data = results["data"].iloc[0]
-    for name, model in EXPERIMENTS.items():
-        path = root / "docs" / name / "results.csv"
+    rows = []
+    for folder, model, name in ROWS:
+        path = root / folder / "results.csv"
         if path.exists():
-            rows = pd.read_csv(path)
-            rows = rows[(rows["model"] == model) & (rows["data"] == data)]
-            results = pd.concat([results, rows.assign(model=name)])
-    results = results.sort_values("model", key=lambda models: models.map([*NAMES].index))
-    return table(results, gain, data)
+            found = pd.read_csv(path)
+            found = found[(found["model"] == model) & (found["data"] == data)]
+            rows.append(found.assign(name=name))
+    return table(pd.concat(rows), gain, data)
 
 
 def insert(text: str, new: str) -> str:

@@ -1,10 +1,15 @@
-"""Adam for embedding matrices: a step costs as much as the rows that it moves."""
+"""Adam, where an embedding matrix costs a step no more than the rows that it moves."""
 
 import math
 from collections.abc import Iterable
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+
+from stages.imdb.device import device_of, has_sparse
+
+BETAS = (0.9, 0.99)  # the short memory of the second forgets the warm-up sooner
+CLIP = 1.0  # norm of the gradient: an LSTM's can explode (Pascanu et al. 2013)
 
 
 class RowAdam(torch.optim.Optimizer):
@@ -55,3 +60,36 @@ class RowAdam(torch.optim.Optimizer):
                 moved = matrix.index_select(0, rows)
                 moved.addcdiv_(m, v.sqrt_().add_(group["eps"]), value=-group["lr"] * unbias)
                 matrix.index_copy_(0, rows, moved)
+
+
+def optimizers_of(network: nn.Module) -> list[torch.optim.Optimizer]:
+    """Adam (Kingma & Ba 2015); of embedding matrices that are `sparse` only the batch's rows."""
+    device = device_of(network)
+    embeddings = [m for m in network.modules() if isinstance(m, nn.Embedding) and m.sparse]
+    for embedding in embeddings:
+        embedding.sparse = has_sparse(device)
+    sparse = [embedding.weight for embedding in embeddings if embedding.sparse]
+    dense = [p for p in network.parameters() if all(p is not weight for weight in sparse)]
+    optimizers: list[torch.optim.Optimizer] = [torch.optim.Adam(dense, betas=BETAS, fused=True)]
+    if sparse:
+        optimizers.append(RowAdam(sparse, betas=BETAS))
+    return optimizers
+
+
+def clip(network: nn.Module) -> None:
+    """Shorten the gradient, all of it as one vector, to CLIP if it is longer.
+
+    PyTorch's own function does not take the sparse ones.
+    """
+    gradients = []
+    for parameter in network.parameters():
+        if parameter.grad is None:
+            continue
+        if parameter.grad.is_sparse:
+            parameter.grad = parameter.grad.coalesce()  # a row a word, wherever it stands
+            gradients.append(parameter.grad.values())
+        else:
+            gradients.append(parameter.grad)
+    length = torch.stack([gradient.norm() for gradient in gradients]).norm()
+    for gradient in gradients:
+        gradient.mul_((CLIP / (length + 1e-6)).clamp(max=1.0))

@@ -86,16 +86,21 @@ class Checkpoint:
         """`identity`: see `identity_of`; a file with another one is not this run's."""
         self.path, self.identity = path, identity
         self.saved = time.monotonic()
+        self.pause = SECONDS
 
     def save_if_due(self, run: Run[NetworkT]) -> bool:
-        """Save, unless it is less than SECONDS ago; whether it was time."""
-        due = time.monotonic() - self.saved >= SECONDS
+        """Save, unless it is less than SECONDS ago; whether it was time.
+
+        A large network is saved less often, so that a twentieth of the time goes into it at most.
+        """
+        due = time.monotonic() - self.saved >= self.pause
         if due:
             self.save(run)
         return due
 
     def save(self, run: Run[NetworkT]) -> None:
         """Write the file, whole or not at all; of several processes the first does."""
+        begun = time.monotonic()
         if together.leads():
             about = {
                 "identity": self.identity,
@@ -106,6 +111,7 @@ class Checkpoint:
             with atomic(self.path) as temporary:
                 safetensors.torch.save_file(_tensors(run), temporary, {"about": json.dumps(about)})
         self.saved = time.monotonic()
+        self.pause = SECONDS * max(1.0, 2 * (self.saved - begun))
 
     def resume(self, run: Run[NetworkT], quiet: bool = False) -> None:
         """Bring a new run to where the file's stood, if there is one that belongs to it.

@@ -35,6 +35,19 @@ def results(models: list[Predictions], labels: evaluation.Labels) -> pd.DataFram
     return pd.DataFrame(rows)
 
 
+def together(linear: Predictions, lstm: Predictions) -> Predictions:
+    """The linear model and the LSTM of every seed as one model, in which each has one vote."""
+    ratings = [*linear.probabilities, *lstm.probabilities]
+    return Predictions(
+        model="together",
+        data=lstm.data,
+        classes=lstm.classes,
+        parameters=linear.parameters + len(lstm.seeds) * lstm.parameters,
+        seeds=lstm.seeds,
+        probabilities=evaluation.pooled(ratings)[None],
+    )
+
+
 def gains(mean: Predictions, lstm: Predictions, labels: evaluation.Labels) -> pd.DataFrame:
     """The gain LSTM − mean in points, a row a seed and one, "all", over seeds and reviews."""
     better = evaluation.correct(labels, lstm.probabilities)
@@ -93,9 +106,10 @@ def main() -> None:
         raise StageError(f"seeds differ: mean has {mean.seeds}, lstm {lstm.seeds}; run dvc repro")
     labels = index["label"].to_numpy(np.int64)
 
+    models = [linear, mean, lstm, together(linear, lstm)]
     table = gains(mean, lstm, labels)
     overall = table.iloc[-1]
-    write_csv(args.results, results([linear, mean, lstm], labels).assign(data=mean.data))
+    write_csv(args.results, results(models, labels).assign(data=mean.data))
     write_csv(args.gains, table)
     write_csv(args.hardest, hardest(mean, lstm, index))
     write_json(

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+from scipy.special import softmax
 from scipy.stats import binomtest
 from sklearn.metrics import (
     average_precision_score,
@@ -46,6 +47,23 @@ def one_against_rest(labels: Labels, probabilities: Floats) -> tuple[Labels, Flo
         return labels, probabilities[:, 1]
     yes = labels[:, None] == np.arange(classes)
     return yes.ravel().astype(np.int64), probabilities.ravel()
+
+
+def pooled(ratings: Sequence[Floats]) -> Floats:
+    """What models say together, each with one vote: the mean of their log-probabilities.
+
+    The logarithmic opinion pool (Genest & Zidek 1986): with two classes the mean of the logits. A
+    model that is sure moves it further than one that is not.
+
+    Args:
+        ratings: of each model, [reviews × classes].
+
+    Returns:
+        [reviews × classes], each row adding up to 1.
+    """
+    tiny = np.finfo(np.float32).eps  # nobody is surer than the digits can tell
+    together = np.mean([np.log(np.maximum(rating, tiny)) for rating in ratings], axis=0)
+    return np.asarray(softmax(together, axis=1))
 
 
 def interval(right: int, total: int) -> tuple[float, float]:

@@ -52,7 +52,7 @@ def _of_lstm(
 ) -> tuple[npt.NDArray[np.float32], float]:
     """Integrated gradients (Sundararajan, Taly & Yan 2017), from embeddings that are all zero."""
     batch, lengths = pad([ids])
-    embeddings = network.embedding(batch).detach()  # 1 × review_len × embedding_dim
+    embeddings = network.embed(batch).detach()  # 1 × review_len × embedding_dim
     gradient = torch.zeros_like(embeddings)
     for step in range(STEPS):
         point = (embeddings * (step + 0.5) / STEPS).requires_grad_()

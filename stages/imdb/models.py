@@ -78,10 +78,24 @@ class MeanClassifier(nn.Module):
         """
         if not self.buckets:
             return ids
-        first, second = ids[:, :-1].long(), ids[:, 1:].long()
-        pairs = self.vocabulary + scatter(first, second) % self.buckets
-        pairs = pairs.masked_fill((first == PAD) | (second == PAD), PAD)
+        buckets = pairs_of(ids, self.buckets)
+        pairs = torch.where(buckets > 0, self.vocabulary - 1 + buckets, PAD)
         return torch.cat([ids, pairs.to(ids.dtype)], dim=1)
+
+
+def pairs_of(ids: Tensor, buckets: int) -> Tensor:
+    """The bucket of each word and the next, which it shares with the other pairs of its hash.
+
+    Args:
+        ids: int [batch × review_len].
+        buckets: how many there are.
+
+    Returns:
+        int64 [batch × (review_len − 1)], from 1 on; 0 where one of the two is PAD.
+    """
+    first, second = ids[:, :-1].long(), ids[:, 1:].long()
+    bucket = 1 + scatter(first, second) % buckets
+    return bucket.masked_fill((first == PAD) | (second == PAD), 0)
 
 
 def scatter(first: Tensor, second: Tensor) -> Tensor:
@@ -96,11 +110,32 @@ def scatter(first: Tensor, second: Tensor) -> Tensor:
     return key ^ (key >> 15)
 
 
+class PairEmbedding(nn.Embedding):
+    """An embedding of every pair of neighbours, in buckets that the pairs of one hash share.
+
+    Added to the embedding of the second of the two words it says what that word means after the
+    first. It begins as zero, and the rows of the pairs that were never seen stay so.
+    """
+
+    def __init__(self, buckets: int, embedding_dim: int) -> None:
+        super().__init__(1 + buckets, embedding_dim, padding_idx=0, sparse=True)
+        nn.init.zeros_(self.weight)
+
+    def forward(self, ids: Tensor) -> Tensor:
+        """From ids [batch × review_len]: [batch × review_len × embedding_dim].
+
+        At the first word of a row, and beside PAD, there is no pair: zero.
+        """
+        pairs = pairs_of(ids, self.num_embeddings - 1)
+        return super().forward(F.pad(pairs, (1, 0)))
+
+
 class LSTMClassifier(nn.Module):
     """The same embedding → LSTM, many-to-one → fully connected → logit.
 
     Of the LSTM's states over the review (Hochreiter & Schmidhuber 1997) the output layer sees the
-    last one, their mean and their maximum.
+    last one, their mean and their maximum. With `buckets` the embedding of a word that follows
+    another is the word's own plus that of the pair.
     """
 
     def __init__(
@@ -109,18 +144,25 @@ class LSTMClassifier(nn.Module):
         embedding_dim: int,
         hidden: int,
         dropout: float = 0.0,
+        buckets: int = 0,
         classes: int = 2,
     ) -> None:
         super().__init__()
         self.vocabulary, self.classes = vocabulary, classes
         self.embedding = nn.Embedding(vocabulary, embedding_dim, padding_idx=PAD, sparse=True)
         start(self.embedding)
+        self.pairs = PairEmbedding(buckets, embedding_dim) if buckets else None
         self.lstm = nn.LSTM(embedding_dim, hidden, batch_first=True)
         self.dropout = nn.Dropout(dropout)
         self.output = nn.Linear(3 * hidden, outputs(classes))
 
     def forward(self, ids: Tensor, lengths: Tensor) -> Tensor:
-        return self.rate(self.embedding(ids), lengths)
+        return self.rate(self.embed(ids), lengths)
+
+    def embed(self, ids: Tensor) -> Tensor:
+        """The embeddings [batch × review_len × embedding_dim] that the LSTM reads."""
+        words: Tensor = self.embedding(ids)
+        return words if self.pairs is None else words + self.pairs(ids)
 
     def rate(self, embeddings: Tensor, lengths: Tensor) -> Tensor:
         """The logits of reviews that are embedded already [batch × review_len × dim]."""

@@ -53,7 +53,7 @@ class Train(Section):
 
 
 class Training(Section):
-    """What the training of every network has."""
+    """What the training of both networks has."""
 
     epochs: Annotated[int, Field(ge=1, le=1_000)]
     batch: Annotated[int, Field(ge=1, le=4_096)]
@@ -61,11 +61,13 @@ class Training(Section):
     window: Annotated[int, Field(ge=8, le=100_000)]
     word_dropout: Fraction
     unlabelled: Annotated[float, Field(ge=0, le=1)]
-
-
-class Mean(Training):
     ngrams: Annotated[int, Field(ge=1, le=2)]
     buckets: Annotated[int, Field(ge=1_000, le=10_000_000)]
+
+    @property
+    def pairs(self) -> int:
+        """How many embeddings the pairs of words have; 0 where they have none."""
+        return self.buckets if self.ngrams == 2 else 0
 
 
 class Refine(Section):
@@ -105,7 +107,7 @@ class Imdb(Section):
         AfterValidator(different),
     ]
     train: Train
-    mean: Mean
+    mean: Training
     pretrain: Pretrain
     lstm: LSTM
     words: Annotated[list[Word], Field(min_length=1, max_length=12)]

@@ -77,8 +77,9 @@ def main() -> None:
     labelled, _ = split_by_film(reviews.index, settings.validation)
     unlabelled = reviews.where("unlabelled")
     places = np.concatenate([labelled, unlabelled])
-    own, hidden = settings.pretrain, settings.lstm.hidden
-    seen = (own, hidden, settings.embedding_dim, settings.validation)
+    own, lstm = settings.pretrain, settings.lstm
+    sizes = (settings.embedding_dim, lstm.hidden, lstm.pairs)
+    seen = (own, *sizes, settings.validation)
     with together.joined(device):
         identity = identity_of(seen, [args.reviews], device)
         together.agree(identity)
@@ -90,7 +91,7 @@ def main() -> None:
                 f"pretrain: on {len(labelled):,} training and {len(unlabelled):,} unlabelled"
                 f" reviews{none}"
             )
-        language = begin(len(reviews.words), settings.embedding_dim, hidden, own.seed, device)
+        language = begin(len(reviews.words), *sizes, own.seed, device)
         checkpoint = Checkpoint(args.checkpoints / "pretrain.safetensors", identity)
         learn(language, reviews, places, own, checkpoint, args.live)
         if together.leads():
@@ -103,7 +104,7 @@ def _save(model: LanguageModel, path: Path) -> None:
     weights = {
         name: weight
         for name, weight in model.state_dict().items()
-        if name.startswith(("embedding.", "lstm."))
+        if name.startswith(("embedding.", "pairs.", "lstm."))
     }
     # It stood between reviews; in the classifier it is padding.
     weights["embedding.weight"][PAD] = 0

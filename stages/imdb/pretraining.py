@@ -16,15 +16,15 @@ from torch import Tensor, nn
 
 from stages.common.errors import StageError
 from stages.imdb import together
+from stages.imdb.adam import clip, optimizers_of
 from stages.imdb.checkpoint import Run
 from stages.imdb.device import CPU, autocast, deterministic, device_of, fast_dtype
-from stages.imdb.models import PAD, start
+from stages.imdb.models import PAD, PairEmbedding, start
 from stages.imdb.params import Pretrain
 from stages.imdb.reviews import Ids, Indices, Reviews
 
 State = tuple[Tensor, Tensor]
 WARM_UP = 100  # steps over which the learning rate rises
-CLIP = 1.0  # norm of the gradient
 CHUNK = 512  # guesses at a time: their logits stay in the processor's cache
 STRETCH = 32  # windows of text that are read at a time
 BOUNDARY = np.array([PAD], np.int32)
@@ -35,13 +35,15 @@ class LanguageModel(nn.Module):
     """Embedding → LSTM → projection → the next word's embedding.
 
     The embedding matrix also scores the guesses (Press & Wolf 2017, "Using the Output Embedding to
-    Improve Language Models"). `embedding` and `lstm` are those of `models.LSTMClassifier`.
+    Improve Language Models"). `embedding`, `pairs` and `lstm` are those of
+    `models.LSTMClassifier`.
     """
 
-    def __init__(self, vocabulary: int, embedding_dim: int, hidden: int) -> None:
+    def __init__(self, vocabulary: int, embedding_dim: int, hidden: int, buckets: int = 0) -> None:
         super().__init__()
         self.embedding = nn.Embedding(vocabulary, embedding_dim)
         start(self.embedding)
+        self.pairs = PairEmbedding(buckets, embedding_dim) if buckets else None
         self.lstm = nn.LSTM(embedding_dim, hidden, batch_first=True)
         self.projection = nn.Linear(hidden, embedding_dim)
         self.bias = nn.Parameter(torch.zeros(vocabulary))
@@ -57,8 +59,11 @@ class LanguageModel(nn.Module):
             The guesses, float32 [batch × steps × embedding_dim]: the logit of a word is its
             embedding times the guess, plus its bias. And the new state, cut from the gradient.
         """
+        words = self.embedding(ids)
+        if self.pairs is not None:
+            words = words + self.pairs(ids)  # but at the window's first word
         with autocast(ids.device):
-            states, (h, c) = self.lstm(self.embedding(ids), state)
+            states, (h, c) = self.lstm(words, state)
             guesses = self.projection(states)
         return guesses.float(), (h.detach(), c.detach())
 
@@ -193,12 +198,17 @@ class Streams:
 
 
 def begin(
-    vocabulary: int, embedding_dim: int, hidden: int, seed: int, device: torch.device = CPU
+    vocabulary: int,
+    embedding_dim: int,
+    hidden: int,
+    buckets: int,
+    seed: int,
+    device: torch.device = CPU,
 ) -> Run[LanguageModel]:
     """A language model that has not learned anything, and its optimiser."""
     deterministic(seed)
-    model = LanguageModel(vocabulary, embedding_dim, hidden).to(device)
-    return Run(model, [torch.optim.Adam(model.parameters(), betas=(0.9, 0.99), fused=True)], seed)
+    model = LanguageModel(vocabulary, embedding_dim, hidden, buckets).to(device)
+    return Run(model, optimizers_of(model), seed)
 
 
 def pretrain(
@@ -243,7 +253,7 @@ def pretrain(
             value = loss(model, guesses.flatten(0, 1), window[:, 1:].flatten().long(), sampler)
             value.backward()
             together.add_up(model, share.weight)
-            nn.utils.clip_grad_norm_(model.parameters(), CLIP)
+            clip(model)
             rate = min(1, (run.step + 1) / WARM_UP) * (1 - run.step / steps)
             run.take_step(settings.learning_rate * rate)
             run.step += 1

@@ -123,10 +123,11 @@ def _check_sizes(sizes: dict[str, int], weights: dict[str, Tensor]) -> None:
     Raises:
         RuntimeError: when they differ.
     """
-    rows = sizes.get("vocabulary", 0) + sizes.get("buckets", 0)
-    hidden = sizes.get("hidden", 0)
+    vocabulary, dim = sizes.get("vocabulary", 0), sizes.get("embedding_dim", 0)
+    buckets, hidden = sizes.get("buckets", 0), sizes.get("hidden", 0)
     expected = {
-        "embedding.weight": (rows, sizes.get("embedding_dim", 0)),
+        "embedding.weight": (vocabulary if hidden else vocabulary + buckets, dim),
+        "pairs.weight": (1 + buckets, dim) if hidden and buckets else None,
         "lstm.weight_hh_l0": (4 * hidden, hidden) if hidden else None,
     }
     for name, shape in expected.items():

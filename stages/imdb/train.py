@@ -85,8 +85,8 @@ def description_of(model: ModelName, settings: Imdb, reviews: Reviews) -> Descri
     sizes = {"vocabulary": len(reviews.words), "embedding_dim": settings.embedding_dim}
     if model == "lstm":
         sizes |= {"hidden": settings.lstm.hidden}
-    elif settings.mean.ngrams == 2:
-        sizes |= {"buckets": settings.mean.buckets}
+    if pairs := section(model, settings).pairs:
+        sizes |= {"buckets": pairs}
     return Description(
         model=model,
         data=reviews.data,

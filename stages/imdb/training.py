@@ -7,15 +7,15 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F  # noqa: N812  its name in every PyTorch text
 
 from stages.common.errors import StageError
 from stages.imdb import together
-from stages.imdb.adam import RowAdam
+from stages.imdb.adam import clip, optimizers_of
 from stages.imdb.batches import pad, shuffled
 from stages.imdb.checkpoint import Run
-from stages.imdb.device import device_of, has_sparse
+from stages.imdb.device import device_of
 from stages.imdb.models import LSTMClassifier, Network, probabilities
 from stages.imdb.params import Training
 from stages.imdb.reviews import Ids, Indices, Reviews
@@ -24,8 +24,6 @@ Kept = npt.NDArray[np.bool_] | slice
 
 REPORTS = 5  # in the course of a training
 WARM_UP = 0.05  # of all steps, over which the learning rate rises
-CLIP = 1.0  # norm of the gradient: an LSTM's can explode (Pascanu et al. 2013)
-BETAS = (0.9, 0.99)  # of Adam; the short memory of the second forgets the warm-up sooner
 
 
 @dataclass(frozen=True)
@@ -179,7 +177,7 @@ def adversarial(
     differences too small to change a meaning. A step after each of the two, not one after their
     sum, makes twice the way in the same time.
     """
-    embeddings = network.embedding(ids)  # batch × review_len × embedding_dim
+    embeddings = network.embed(ids)  # batch × review_len × embedding_dim
     embeddings.retain_grad()
     logits = network.rate(embeddings, lengths)
     loss = cross_entropy(logits, targets)
@@ -191,29 +189,10 @@ def adversarial(
     if perturbation == 0:
         return
     move = perturbation * norm(embeddings.detach()) * uphill / (norm(uphill) + 1e-12)
-    logits = network.rate(network.embedding(ids) + move, lengths)
+    logits = network.rate(network.embed(ids) + move, lengths)
     loss = cross_entropy(logits, targets)
     loss.backward()
     yield Gradient(logits, loss.item())
-
-
-def clip(network: nn.Module) -> None:
-    """Shorten the gradient, all of it as one vector, to CLIP if it is longer.
-
-    PyTorch's own function does not take the sparse ones.
-    """
-    gradients = []
-    for parameter in network.parameters():
-        if parameter.grad is None:
-            continue
-        if parameter.grad.is_sparse:
-            parameter.grad = parameter.grad.coalesce()  # a row a word, wherever it stands
-            gradients.append(parameter.grad.values())
-        else:
-            gradients.append(parameter.grad)
-    length = torch.stack([gradient.norm() for gradient in gradients]).norm()
-    for gradient in gradients:
-        gradient.mul_((CLIP / (length + 1e-6)).clamp(max=1.0))
 
 
 def norm(embeddings: Tensor) -> Tensor:
@@ -244,16 +223,3 @@ def schedule(progress: float) -> float:
 def begin(network: Network, seed: int) -> Run[Network]:
     """A training that has not taken a step yet."""
     return Run(network, optimizers_of(network), seed)
-
-
-def optimizers_of(network: nn.Module) -> list[torch.optim.Optimizer]:
-    """Adam (Kingma & Ba 2015); of an embedding matrix only the rows of the batch's words."""
-    embeddings = [module for module in network.modules() if isinstance(module, nn.Embedding)]
-    for embedding in embeddings:
-        embedding.sparse = has_sparse(device_of(network))
-    sparse = [embedding.weight for embedding in embeddings if embedding.sparse]
-    dense = [p for p in network.parameters() if all(p is not weight for weight in sparse)]
-    optimizers: list[torch.optim.Optimizer] = [torch.optim.Adam(dense, betas=BETAS, fused=True)]
-    if sparse:
-        optimizers.append(RowAdam(sparse, betas=BETAS))
-    return optimizers

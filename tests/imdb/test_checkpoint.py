@@ -15,7 +15,7 @@ from stages.imdb import pretraining
 from stages.imdb.checkpoint import Checkpoint, Run, identity_of
 from stages.imdb.device import deterministic
 from stages.imdb.models import LSTMClassifier, MeanClassifier
-from stages.imdb.params import LSTM, Mean, Pretrain
+from stages.imdb.params import LSTM, Pretrain, Training
 from stages.imdb.reviews import Reviews
 from stages.imdb.training import adversarial, begin, plain, targets_of, train
 
@@ -27,6 +27,8 @@ COMMON = {
     "window": 8,
     "word_dropout": 0.2,
     "unlabelled": 1,
+    "ngrams": 2,
+    "buckets": 1_000,
 }
 
 
@@ -45,7 +47,7 @@ Begun = tuple[Run[nn.Module], Iterator[object]]
 
 def mean() -> Begun:
     deterministic(1)
-    settings = Mean.model_validate({**COMMON, "ngrams": 2, "buckets": 1_000})
+    settings = Training.model_validate(COMMON)
     network = MeanClassifier(WORDS, 6, buckets=1_000)
     run = begin(network, 1)
     return run, train(run, partial(plain, network), REVIEWS, ALL, targets_of(REVIEWS), settings)  # type: ignore[return-value]
@@ -59,14 +61,14 @@ def lstm() -> Begun:
         "refine": {"epochs": 0, "learning_rate": 0.01, "perturbation": 0.0},
     }
     settings = LSTM.model_validate({**COMMON, **own})
-    network = LSTMClassifier(WORDS, 6, 5, dropout=0.5)
+    network = LSTMClassifier(WORDS, 6, 5, dropout=0.5, buckets=1_000)
     run = begin(network, 1)
     objective = partial(adversarial, network, 0.1)
     return run, train(run, objective, REVIEWS, ALL, targets_of(REVIEWS), settings)  # type: ignore[return-value]
 
 
 def language() -> Begun:
-    run = pretraining.begin(WORDS, 6, 5, seed=1)
+    run = pretraining.begin(WORDS, 6, 5, buckets=1_000, seed=1)
     settings = Pretrain.model_validate(
         {
             "epochs": 3, "batch": 3, "steps": 10, "sample": 8, "learning_rate": 0.01,

@@ -17,11 +17,11 @@ from torch import Tensor, nn
 from stages.common import params
 from stages.common.errors import StageError
 from stages.imdb import models, pretraining, rating, saved, vocabulary
-from stages.imdb.adam import RowAdam
+from stages.imdb.adam import RowAdam, clip
 from stages.imdb.batches import in_order_of_length, pad, shuffled
 from stages.imdb.explain import contributions
 from stages.imdb.fit import Lesson
-from stages.imdb.models import PAD, LSTMClassifier, MeanClassifier, Network
+from stages.imdb.models import PAD, LSTMClassifier, MeanClassifier, Network, pairs_of
 from stages.imdb.params import LSTM, Imdb
 from stages.imdb.predictions import Predictions, write
 from stages.imdb.pretraining import LanguageModel, SampledSoftmax
@@ -30,7 +30,6 @@ from stages.imdb.train import Task, lesson_of, load_pretrained, phases
 from stages.imdb.training import (
     adversarial,
     begin,
-    clip,
     cross_entropy,
     cut,
     keep_words,
@@ -53,7 +52,15 @@ def networks() -> list[MeanClassifier | LSTMClassifier]:
         LSTMClassifier(VOCABULARY, 6, hidden=5).eval(),
         MeanClassifier(VOCABULARY, 6, classes=3).eval(),
         LSTMClassifier(VOCABULARY, 6, hidden=5, classes=3).eval(),
+        of_pairs(LSTMClassifier(VOCABULARY, 6, hidden=5, buckets=31)).eval(),
     ]
+
+
+def of_pairs(network: LSTMClassifier) -> LSTMClassifier:
+    """The pairs' embeddings begin as zero; a network for tests should have some that are not."""
+    assert network.pairs is not None
+    nn.init.normal_(network.pairs.weight[1:], std=0.1)
+    return network
 
 
 NETWORKS = networks()
@@ -248,10 +255,35 @@ def test_the_sampled_softmax_has_the_gradients_of_the_cross_entropy(
 
 
 def test_the_classifier_starts_from_the_language_model() -> None:
-    model, classifier = LanguageModel(VOCABULARY, 6, 5), LSTMClassifier(VOCABULARY, 6, 5)
+    model = LanguageModel(VOCABULARY, 6, 5, buckets=31)
+    classifier = LSTMClassifier(VOCABULARY, 6, 5, buckets=31)
     missing, _ = classifier.load_state_dict(model.state_dict(), strict=False)
     assert missing == ["output.weight", "output.bias"]
-    torch.testing.assert_close(classifier.lstm.weight_hh_l0, model.lstm.weight_hh_l0)
+    for name in ("embedding.weight", "pairs.weight", "lstm.weight_hh_l0"):
+        assert torch.equal(classifier.get_parameter(name), model.get_parameter(name))
+
+
+def test_the_lstm_reads_a_word_with_what_it_means_after_the_word_before() -> None:
+    network = of_pairs(LSTMClassifier(VOCABULARY, 6, 5, buckets=31))
+    assert network.pairs is not None
+    ids = torch.tensor([[3, 4, 4, 3, 4, PAD]])
+    [buckets] = pairs_of(ids, 31).tolist()
+    assert buckets[0] == buckets[3]  # of 3, 4
+    assert buckets[4] == 0  # of 4 and padding
+    assert 0 < min(buckets[:4]) <= max(buckets[:4]) <= 31
+    words = network.embedding(ids)[0]
+    expected = words[1:] + network.pairs.weight[buckets]
+    torch.testing.assert_close(network.embed(ids)[0, 1:], expected)
+    assert torch.equal(network.embed(ids)[0, 0], words[0])
+    assert torch.equal(network.embed(ids)[0, 5], torch.zeros(6))
+
+
+def test_pairs_begin_as_nothing_and_are_learned() -> None:
+    plain, paired = weights(), weights(ngrams=2)
+    moved = paired["pairs.weight"].norm(dim=1) > 0
+    assert 0 < moved.sum() < 12 * 9  # no more than there are pairs
+    assert not moved[0]
+    assert not torch.equal(plain["embedding.weight"], paired["embedding.weight"])
 
 
 @pytest.mark.parametrize("change", ["one less", "one more", "another size"])
@@ -305,7 +337,7 @@ def test_a_network_need_not_be_refined() -> None:
 
 TRAINING = {
     "epochs": 2, "batch": 3, "learning_rate": 0.05, "window": 9, "word_dropout": 0.3,
-    "hidden": 9, "dropout": 0.6,
+    "hidden": 9, "dropout": 0.6, "ngrams": 2,
     "refine.epochs": 2, "refine.learning_rate": 0.03, "refine.perturbation": 0.2,
 }  # fmt: skip
 
@@ -320,7 +352,8 @@ def weights(start: float | None = None, **changes: float) -> dict[str, Tensor]:
     own = LSTM.model_validate(
         {
             "epochs": 1, "batch": 4, "learning_rate": 0.01, "window": 8, "word_dropout": 0.0,
-            "hidden": 5, "dropout": 0.0, "refine": refine, "unlabelled": 0, **changes,
+            "hidden": 5, "dropout": 0.0, "refine": refine, "unlabelled": 0, "ngrams": 1,
+            "buckets": 1_000, **changes,
         }
     )  # fmt: skip
     settings = params.load(ROOT / "params.yaml", "imdb", Imdb).model_copy(update={"lstm": own})
@@ -331,7 +364,7 @@ def weights(start: float | None = None, **changes: float) -> dict[str, Tensor]:
     )
     reviews = Reviews(["w"] * VOCABULARY, ids, np.arange(0, 121, 10), index, "made up")
     torch.manual_seed(0)
-    network = LSTMClassifier(VOCABULARY, 6, own.hidden)
+    network = LSTMClassifier(VOCABULARY, 6, own.hidden, buckets=own.pairs)
     if start is not None:
         nn.init.constant_(network.output.weight, start)
     targets = targets_of(reviews)
@@ -412,6 +445,8 @@ def test_rating_does_not_load_what_only_training_needs() -> None:
 def description(network: MeanClassifier | LSTMClassifier) -> saved.Description:
     lstm = isinstance(network, LSTMClassifier)
     sizes = {"vocabulary": VOCABULARY, "embedding_dim": 6, **({"hidden": 5} if lstm else {})}
+    if isinstance(network, LSTMClassifier) and network.pairs is not None:
+        sizes["buckets"] = network.pairs.num_embeddings - 1
     return saved.Description(
         model="lstm" if lstm else "mean",
         data="made up",
@@ -421,7 +456,7 @@ def description(network: MeanClassifier | LSTMClassifier) -> saved.Description:
     )
 
 
-@pytest.fixture(params=[0, 2])
+@pytest.fixture(params=[0, 2, 5])
 def folder(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     network = NETWORKS[request.param]
     words = [f"w{i}" for i in range(VOCABULARY)]
@@ -430,16 +465,24 @@ def folder(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     return tmp_path
 
 
+def same(one: Network, other: Network) -> bool:
+    """Whether they have the same weights."""
+    mine, theirs = one.state_dict(), other.state_dict()
+    return mine.keys() == theirs.keys() and all(torch.equal(mine[n], theirs[n]) for n in mine)
+
+
 def test_a_saved_network_rates_as_before(folder: Path) -> None:
     network, words = saved.load(folder)
-    before = NETWORKS[0] if isinstance(network, MeanClassifier) else NETWORKS[2]
+    [before] = [each for each in NETWORKS if same(each, network)]
     reviews = [array([1, 2, 3]), array([]), array([7])]
     assert np.array_equal(rating.rate(network, reviews), rating.rate(before, reviews))
     assert len(words) == VOCABULARY
 
 
 @pytest.mark.parametrize(
-    "networks", [NETWORKS[:2], NETWORKS[2:3], NETWORKS[3:]], ids=["mean", "lstm", "three classes"]
+    "networks",
+    [NETWORKS[:2], NETWORKS[2:3], NETWORKS[3:5], NETWORKS[5:]],
+    ids=["mean", "lstm", "three classes", "lstm of pairs"],
 )
 def test_networks_rate_side_by_side_as_one_after_the_other(
     networks: list[Network], monkeypatch: pytest.MonkeyPatch

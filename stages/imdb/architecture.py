@@ -219,8 +219,9 @@ def draw_lstm(network: LSTMClassifier, words: list[str], about: Description) -> 
     sheet.arrow((middle, 7.1), (middle, 7.5))
     sheet.text(middle, 7.65, f"{review.squash}:  {review.verdict(about.classes)}")
 
+    read = "embeddings" if network.pairs is None else "embeddings, word + pair"
     rows = [
-        (1.35, "embeddings", f"batch × review_len × embedding_dim\n{times(*embedding.shape)}"),
+        (1.35, read, f"batch × review_len × embedding_dim\n{times(*embedding.shape)}"),
         (2.75, "LSTM", f"{lstm.parameters:,} parameters"),
         (4.1, "states", f"batch × review_len × hidden\n{times(*lstm.shape)}"),
         (5.4, "many to one", f"batch × 3 hidden\n{times(*output.given)}"),

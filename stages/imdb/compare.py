@@ -106,15 +106,18 @@ def main() -> None:
         raise StageError(f"seeds differ: mean has {mean.seeds}, lstm {lstm.seeds}; run dvc repro")
     labels = index["label"].to_numpy(np.int64)
 
-    models = [linear, mean, lstm, together(linear, lstm)]
+    compared = results([linear, mean, lstm, together(linear, lstm)], labels)
     table = gains(mean, lstm, labels)
     overall = table.iloc[-1]
-    write_csv(args.results, results(models, labels).assign(data=mean.data))
+    write_csv(args.results, compared.assign(data=mean.data))
     write_csv(args.gains, table)
     write_csv(args.hardest, hardest(mean, lstm, index))
     write_json(
         args.metrics,
-        {"gain": {"points": overall["gain"], "low": overall["low"], "high": overall["high"]}},
+        {
+            "gain": {"points": overall["gain"], "low": overall["low"], "high": overall["high"]},
+            "together": {"acc": round(compared["accuracy"].iloc[-1], 4)},
+        },
     )
     say(
         f"LSTM − mean: {overall['gain']:+.2f} points"

@@ -33,6 +33,7 @@ TRAINED: dict[str, object] = {
     "pretrain": {"batch": 5, "epochs": 2, "threads": 1},
     "lstm": {
         "batch": 7, "epochs": 2, "dropout": 0.4, "word_dropout": 0.2, "window": 12,
+        "ngrams": 2, "buckets": 1_000,
         "refine": {"epochs": 1, "perturbation": 0.05},
     },
 }  # fmt: skip

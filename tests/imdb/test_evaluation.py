@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
 
 from stages.imdb import evaluation
-from stages.imdb.compare import gains, hardest
+from stages.imdb.compare import gains, hardest, results, together
 from stages.imdb.predictions import Predictions
 
 
@@ -143,3 +143,32 @@ def test_the_hardest_are_wrong_in_both_and_the_surest_come_first() -> None:
     assert list(table["id"]) == ["b", "a"]
     assert list(table["label"]) == ["bad", "good"]
     assert table["lstm"].tolist() == pytest.approx([0.1, 0.3])
+
+
+def test_pooled_is_the_mean_of_the_logits() -> None:
+    one, other = of_good([0.9, 0.2, 0.5]), of_good([0.6, 0.3, 1.0])
+    both = evaluation.pooled([one, other])
+    assert both.sum(axis=1) == pytest.approx(1)
+    logits = [np.log(p[:2, 1] / p[:2, 0]) for p in (one, other, both)]
+    assert logits[2] == pytest.approx((logits[0] + logits[1]) / 2)
+    assert 0.5 < both[2, 1] < 1  # one that is sure beyond its digits does not silence the other
+    assert evaluation.pooled([one]) == pytest.approx(one)
+
+
+def test_together_each_network_and_the_linear_model_have_a_vote() -> None:
+    def rated(model: str, *good: list[float]) -> Predictions:
+        seeds = [*range(1, 1 + len(good))]
+        return Predictions(model, "made up", ["bad", "good"], 10, seeds, of_good([*good]))
+
+    labels = np.array([1, 1, 0])
+    # Each of the three has two of the three reviews right; what they are sure of, all have.
+    linear = rated("linear", [0.9, 0.8, 0.6])
+    lstm = rated("lstm", [0.4, 0.9, 0.1], [0.9, 0.4, 0.1])
+    all_together = together(linear, lstm)
+    assert all_together.parameters == 30
+    assert all_together.probabilities.shape == (1, 3, 2)
+    table = results([linear, lstm, all_together], labels).set_index("model")
+    assert table["accuracy"].to_dict() == pytest.approx(
+        {"linear": 2 / 3, "lstm": 2 / 3, "together": 1}
+    )
+    assert table.loc["together", "seeds"] == 2

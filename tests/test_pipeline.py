@@ -41,6 +41,7 @@ AFTER_LSTM = {
     ("changes", "expected"),
     [
         ({"imdb": {"lstm": {"hidden": 9}}}, {"pretrain", "lstm"} | AFTER_LSTM),
+        ({"imdb": {"lstm": {"ngrams": 2}}}, {"pretrain", "lstm"} | AFTER_LSTM),
         ({"imdb": {"lstm": {"epochs": 4}}}, {"lstm"} | AFTER_LSTM),
         ({"imdb": {"words": ["plot"]}}, {"words", "imdb_figures"}),
     ],

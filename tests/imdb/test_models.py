@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import pandas as pd
@@ -41,6 +42,7 @@ from stages.imdb.training import (
 from tests.conftest import ROOT
 
 VOCABULARY = 50
+NetworkT = TypeVar("NetworkT", bound=nn.Module)
 REVIEW = st.lists(st.integers(1, VOCABULARY - 1), min_size=1, max_size=40)
 
 
@@ -56,10 +58,9 @@ def networks() -> list[MeanClassifier | LSTMClassifier]:
     ]
 
 
-def of_pairs(network: LSTMClassifier) -> LSTMClassifier:
+def of_pairs(network: NetworkT) -> NetworkT:
     """The pairs' embeddings begin as zero; a network for tests should have some that are not."""
-    assert network.pairs is not None
-    nn.init.normal_(network.pairs.weight[1:], std=0.1)
+    nn.init.normal_(network.get_parameter("pairs.weight")[1:], std=0.1)
     return network
 
 
@@ -256,6 +257,7 @@ def test_the_sampled_softmax_has_the_gradients_of_the_cross_entropy(
 
 def test_the_classifier_starts_from_the_language_model() -> None:
     model = LanguageModel(VOCABULARY, 6, 5, buckets=31)
+    of_pairs(model)
     classifier = LSTMClassifier(VOCABULARY, 6, 5, buckets=31)
     missing, _ = classifier.load_state_dict(model.state_dict(), strict=False)
     assert missing == ["output.weight", "output.bias"]
@@ -279,11 +281,24 @@ def test_the_lstm_reads_a_word_with_what_it_means_after_the_word_before() -> Non
 
 
 def test_pairs_begin_as_nothing_and_are_learned() -> None:
-    plain, paired = weights(), weights(ngrams=2)
-    moved = paired["pairs.weight"].norm(dim=1) > 0
+    moved = weights(ngrams=2)["pairs.weight"].norm(dim=1) > 0
     assert 0 < moved.sum() < 12 * 9  # no more than there are pairs
     assert not moved[0]
-    assert not torch.equal(plain["embedding.weight"], paired["embedding.weight"])
+
+
+def test_the_language_model_reads_pairs_too() -> None:
+    model = LanguageModel(VOCABULARY, 6, 5, buckets=1_000)
+    ids = torch.tensor([[3, 4, PAD, 4, 3]])
+    with torch.no_grad():
+        before, _ = model(ids, None)
+        of_pairs(model)
+        [first, *others] = pairs_of(ids, 1_000)[0].tolist()
+        after, _ = model(ids, None)
+        assert torch.equal(before[0, 0], after[0, 0])  # the first word is in no pair
+        assert not torch.allclose(before[0, 1], after[0, 1])
+        assert others[:2] == [0, 0]  # beside the boundary
+        model.get_parameter("pairs.weight")[[first, others[2]]] = 0
+        torch.testing.assert_close(model(ids, None)[0], before)  # there are no other pairs
 
 
 @pytest.mark.parametrize("change", ["one less", "one more", "another size"])

@@ -30,6 +30,8 @@ from stages.imdb.device import CPU, device_of, has_bfloat16
 
 SECONDS = float(os.environ.get("CHECKPOINT_SECONDS", "10"))  # between two checkpoints, at least
 
+LARGE = 100_000_000  # bytes of a file to which SECONDS apply; twice as many wait twice as long
+
 NetworkT = TypeVar("NetworkT", bound=nn.Module)
 
 
@@ -86,21 +88,17 @@ class Checkpoint:
         """`identity`: see `identity_of`; a file with another one is not this run's."""
         self.path, self.identity = path, identity
         self.saved = time.monotonic()
-        self.pause = SECONDS
+        self.size = 0  # of the file, in bytes
 
     def save_if_due(self, run: Run[NetworkT]) -> bool:
-        """Save, unless it is less than SECONDS ago; whether it was time.
-
-        A large network is saved less often, so that a twentieth of the time goes into it at most.
-        """
-        due = time.monotonic() - self.saved >= self.pause
+        """Save, if it is SECONDS ago or, with a LARGE file, longer; whether it was time."""
+        due = time.monotonic() - self.saved >= SECONDS * max(1.0, self.size / LARGE)
         if due:
             self.save(run)
         return due
 
     def save(self, run: Run[NetworkT]) -> None:
         """Write the file, whole or not at all; of several processes the first does."""
-        begun = time.monotonic()
         if together.leads():
             about = {
                 "identity": self.identity,
@@ -110,8 +108,8 @@ class Checkpoint:
             }
             with atomic(self.path) as temporary:
                 safetensors.torch.save_file(_tensors(run), temporary, {"about": json.dumps(about)})
+            self.size = self.path.stat().st_size
         self.saved = time.monotonic()
-        self.pause = SECONDS * max(1.0, 2 * (self.saved - begun))
 
     def resume(self, run: Run[NetworkT], quiet: bool = False) -> None:
         """Bring a new run to where the file's stood, if there is one that belongs to it.
@@ -140,6 +138,7 @@ class Checkpoint:
             return say(f"{self.path}: of other code, parameters or data, so not used")
         run.step, run.sums, run.curves = about["step"], about["sums"], about["curves"]
         _restore(run, tensors)
+        self.size = self.path.stat().st_size
         return None if quiet else say(f"{self.path}: resumed after step {run.step:,}")
 
 

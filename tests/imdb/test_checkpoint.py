@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from stages.imdb import pretraining
+from stages.imdb import checkpoint, pretraining
 from stages.imdb.checkpoint import Checkpoint, Run, identity_of
 from stages.imdb.device import deterministic
 from stages.imdb.models import LSTMClassifier, MeanClassifier
@@ -122,6 +122,27 @@ def test_a_finished_training_has_nothing_left_to_do(
     assert list(events) == []
     for name, weight in weights(again).items():
         assert torch.equal(weight, run.network.state_dict()[name])
+
+
+def test_a_large_network_is_saved_less_often(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = 0.0
+    monkeypatch.setattr(checkpoint, "SECONDS", 10.0)
+    monkeypatch.setattr(checkpoint.time, "monotonic", lambda: now)
+    run, events = mean()
+    next(iter(events))
+    file = Checkpoint(tmp_path / "checkpoint", "mine")
+    now = 10.0
+    assert file.save_if_due(run)  # nothing is known of its size yet
+    monkeypatch.setattr(checkpoint, "LARGE", file.path.stat().st_size // 3)
+    now = 39.0
+    assert not file.save_if_due(run)
+    resumed = Checkpoint(file.path, "mine")  # of a process that begins now
+    resumed.resume(mean()[0])
+    now = 41.0
+    assert file.save_if_due(run)
+    assert not resumed.save_if_due(run)
 
 
 @pytest.mark.parametrize("content", [None, b"", b"rubbish", "another"])

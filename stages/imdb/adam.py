@@ -1,4 +1,4 @@
-"""Adam, where an embedding matrix costs a step no more than the rows that it moves."""
+"""A step of training: the gradient clipped, and Adam, which moves only the rows that have one."""
 
 import math
 from collections.abc import Iterable
@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from stages.imdb.device import device_of, has_sparse
 
-BETAS = (0.9, 0.99)  # the short memory of the second forgets the warm-up sooner
+BETAS = (0.9, 0.99)  # of Adam; the short memory of the second forgets the warm-up sooner
 CLIP = 1.0  # norm of the gradient: an LSTM's can explode (Pascanu et al. 2013)
 
 

@@ -121,7 +121,9 @@ class Checkpoint:
         if together.size() > 1:
             about = together.from_first(json.dumps([run.step, run.sums, run.curves]).encode())
             run.step, run.sums, run.curves = json.loads(about)
-            tensors = together.from_first(safetensors.torch.save(_tensors(run)))
+            tensors = together.from_first(
+                safetensors.torch.save(_tensors(run)) if together.leads() else b""
+            )
             if not together.leads():
                 _restore(run, safetensors.torch.load(tensors))
 

@@ -35,8 +35,11 @@ def results(models: list[Predictions], labels: evaluation.Labels) -> pd.DataFram
     return pd.DataFrame(rows)
 
 
-def together(linear: Predictions, lstm: Predictions) -> Predictions:
-    """The linear model and the LSTM of every seed as one model, in which each has one vote."""
+def vote(linear: Predictions, lstm: Predictions) -> Predictions:
+    """The linear model and the LSTM of every seed as one model, in which each has one vote.
+
+    As it is one, its accuracy is no mean over seeds, and its interval is over the reviews alone.
+    """
     ratings = [*linear.probabilities, *lstm.probabilities]
     return Predictions(
         model="together",
@@ -106,7 +109,7 @@ def main() -> None:
         raise StageError(f"seeds differ: mean has {mean.seeds}, lstm {lstm.seeds}; run dvc repro")
     labels = index["label"].to_numpy(np.int64)
 
-    compared = results([linear, mean, lstm, together(linear, lstm)], labels)
+    compared = results([linear, mean, lstm, vote(linear, lstm)], labels)
     table = gains(mean, lstm, labels)
     overall = table.iloc[-1]
     write_csv(args.results, compared.assign(data=mean.data))

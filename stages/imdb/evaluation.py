@@ -62,8 +62,8 @@ def pooled(ratings: Sequence[Floats]) -> Floats:
         [reviews × classes], each row adding up to 1.
     """
     tiny = np.finfo(np.float32).eps  # nobody is surer than the digits can tell
-    together = np.mean([np.log(np.maximum(rating, tiny)) for rating in ratings], axis=0)
-    return np.asarray(softmax(together, axis=1))
+    mean = np.mean([np.log(np.maximum(rating, tiny)) for rating in ratings], axis=0)
+    return np.asarray(softmax(mean, axis=1))
 
 
 def interval(right: int, total: int) -> tuple[float, float]:

@@ -50,7 +50,10 @@ def _of_mean(
 def _of_lstm(
     network: LSTMClassifier, ids: Ids, logit: int
 ) -> tuple[npt.NDArray[np.float32], float]:
-    """Integrated gradients (Sundararajan, Taly & Yan 2017), from embeddings that are all zero."""
+    """Integrated gradients (Sundararajan, Taly & Yan 2017), from embeddings that are all zero.
+
+    What a pair of words adds is its second word's.
+    """
     batch, lengths = pad([ids])
     embeddings = network.embed(batch).detach()  # 1 × review_len × embedding_dim
     gradient = torch.zeros_like(embeddings)

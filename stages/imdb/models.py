@@ -119,6 +119,8 @@ class PairEmbedding(nn.Embedding):
 
     def __init__(self, buckets: int, embedding_dim: int) -> None:
         super().__init__(1 + buckets, embedding_dim, padding_idx=0, sparse=True)
+
+    def reset_parameters(self) -> None:
         nn.init.zeros_(self.weight)
 
     def forward(self, ids: Tensor) -> Tensor:

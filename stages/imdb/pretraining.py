@@ -61,7 +61,8 @@ class LanguageModel(nn.Module):
         """
         words = self.embedding(ids)
         if self.pairs is not None:
-            words = words + self.pairs(ids)  # but at the window's first word
+            # A window's first word has none, though in the stream a word came before it.
+            words = words + self.pairs(ids)
         with autocast(ids.device):
             states, (h, c) = self.lstm(words, state)
             guesses = self.projection(states)

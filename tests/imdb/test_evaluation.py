@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
 
 from stages.imdb import evaluation
-from stages.imdb.compare import gains, hardest, results, together
+from stages.imdb.compare import gains, hardest, results, vote
 from stages.imdb.predictions import Predictions
 
 
@@ -164,7 +164,7 @@ def test_together_each_network_and_the_linear_model_have_a_vote() -> None:
     # Each of the three has two of the three reviews right; what they are sure of, all have.
     linear = rated("linear", [0.9, 0.8, 0.6])
     lstm = rated("lstm", [0.4, 0.9, 0.1], [0.9, 0.4, 0.1])
-    all_together = together(linear, lstm)
+    all_together = vote(linear, lstm)
     assert all_together.parameters == 30
     assert all_together.probabilities.shape == (1, 3, 2)
     table = results([linear, lstm, all_together], labels).set_index("model")

@@ -118,6 +118,20 @@ class Site:
         return load_file(out if out.is_file() else out / "seed-1.safetensors")
 
 
+def assert_nearly_the_same(
+    weights: dict[str, torch.Tensor], expected: dict[str, torch.Tensor]
+) -> None:
+    """Each matrix as a whole differs by no more than rounding.
+
+    A single number may differ by more: Adam divides a gradient by its own size, so one that is
+    zero but for rounding moves its weight, and rounding says where to.
+    """
+    assert weights.keys() == expected.keys()
+    for key, weight in weights.items():
+        difference = (weight - expected[key]).norm() / expected[key].norm()
+        assert difference < 1e-4, f"{key}: {difference:.1e}"
+
+
 def processes(number: int) -> dict[str, object]:
     return {"train": {"processes": number}}
 
@@ -141,8 +155,7 @@ def test_the_number_of_processes_changes_no_more_than_the_rounding(site: Site, w
         assert site.curves(several, what).keys() == curves.keys()
         for key, values in site.curves(several, what).items():
             assert values == pytest.approx(curves[key], abs=1e-5), key
-        for key, weight in site.weights(several, what).items():
-            torch.testing.assert_close(weight, weights[key], atol=1e-5, rtol=0)
+        assert_nearly_the_same(site.weights(several, what), weights)
         left = {path.name for path in (site.folder / several).iterdir() if what in path.name}
         assert left == {what, f"{what}-live"}
     assert not all(torch.equal(site.weights("4", what)[key], weights[key]) for key in weights)
@@ -153,9 +166,7 @@ def test_a_process_without_a_review_in_the_batch_takes_part_all_the_same(site: S
     for number in (1, 3):
         done = site.run(f"few-{number}", "mean", **small, **processes(number))
         assert done.returncode == 0, done.stderr
-    weights = site.weights("few-1", "mean")
-    for key, weight in site.weights("few-3", "mean").items():
-        torch.testing.assert_close(weight, weights[key], atol=1e-5, rtol=0)
+    assert_nearly_the_same(site.weights("few-3", "mean"), site.weights("few-1", "mean"))
 
 
 def worker(parent: psutil.Process, rank: str, others: set[int]) -> psutil.Process:

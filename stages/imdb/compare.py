@@ -1,6 +1,7 @@
 """Stage: the models side by side, and whether the LSTM's gain over the mean is more than noise."""
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -35,18 +36,17 @@ def results(models: list[Predictions], labels: evaluation.Labels) -> pd.DataFram
     return pd.DataFrame(rows)
 
 
-def vote(linear: Predictions, lstm: Predictions) -> Predictions:
-    """The linear model and the LSTM of every seed as one model, in which each has one vote.
+def vote(name: str, models: list[Predictions]) -> Predictions:
+    """The models of every seed as one model of this name, in which each has one vote.
 
     As it is one, its accuracy is no mean over seeds, and its interval is over the reviews alone.
+    The seeds are the last model's.
     """
-    ratings = [*linear.probabilities, *lstm.probabilities]
-    return Predictions(
-        model="together",
-        data=lstm.data,
-        classes=lstm.classes,
-        parameters=linear.parameters + len(lstm.seeds) * lstm.parameters,
-        seeds=lstm.seeds,
+    ratings = [rating for model in models for rating in model.probabilities]
+    return replace(
+        models[-1],
+        model=name,
+        parameters=sum(len(model.seeds) * model.parameters for model in models),
         probabilities=evaluation.pooled(ratings)[None],
     )
 
@@ -109,7 +109,8 @@ def main() -> None:
         raise StageError(f"seeds differ: mean has {mean.seeds}, lstm {lstm.seeds}; run dvc repro")
     labels = index["label"].to_numpy(np.int64)
 
-    compared = results([linear, mean, lstm, vote(linear, lstm)], labels)
+    together = [vote("seeds", [lstm]), vote("together", [linear, lstm])]
+    compared = results([linear, mean, lstm, *together], labels)
     table = gains(mean, lstm, labels)
     overall = table.iloc[-1]
     write_csv(args.results, compared.assign(data=mean.data))

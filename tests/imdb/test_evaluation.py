@@ -164,11 +164,11 @@ def test_together_each_network_and_the_linear_model_have_a_vote() -> None:
     # Each of the three has two of the three reviews right; what they are sure of, all have.
     linear = rated("linear", [0.9, 0.8, 0.6])
     lstm = rated("lstm", [0.4, 0.9, 0.1], [0.9, 0.4, 0.1])
-    all_together = vote(linear, lstm)
-    assert all_together.parameters == 30
-    assert all_together.probabilities.shape == (1, 3, 2)
-    table = results([linear, lstm, all_together], labels).set_index("model")
+    seeds, together = vote("seeds", [lstm]), vote("together", [linear, lstm])
+    assert (seeds.parameters, together.parameters) == (20, 30)
+    assert together.probabilities.shape == (1, 3, 2)
+    table = results([linear, lstm, seeds, together], labels).set_index("model")
     assert table["accuracy"].to_dict() == pytest.approx(
-        {"linear": 2 / 3, "lstm": 2 / 3, "together": 1}
+        {"linear": 2 / 3, "lstm": 2 / 3, "seeds": 1, "together": 1}
     )
     assert table.loc["together", "seeds"] == 2

@@ -61,7 +61,7 @@ class MeanClassifier(nn.Module):
         # The sum of a review's embeddings is its one-hot matrix times the embedding matrix, summed
         # over the rows; here without ever making the one-hot matrix. A word is embedded once, be it
         # in the batch a thousand times, so that its gradient is one row. PAD's row is zero.
-        words, places = torch.unique(self.with_pairs(ids), return_inverse=True)
+        words, places = distinct(self.with_pairs(ids), self.embedding.num_embeddings)
         total = F.embedding_bag(places, self.embedding(words), mode="sum")
         count = 2 * lengths - 1 if self.buckets else lengths
         mean = total / count[:, None]  # batch × embedding_dim
@@ -81,6 +81,31 @@ class MeanClassifier(nn.Module):
         buckets = pairs_of(ids, self.buckets)
         pairs = torch.where(buckets > 0, self.vocabulary - 1 + buckets, PAD)
         return torch.cat([ids, pairs.to(ids.dtype)], dim=1)
+
+
+def distinct(ids: Tensor, count: int) -> tuple[Tensor, Tensor]:
+    """Each number in `ids` once, and where each of them stands there.
+
+    That is `torch.unique`, which sorts. To mark the words of a batch in a list of all there are
+    takes a fraction of the time, but not where there are very many, as there are of pairs.
+
+    Args:
+        ids: int32 or int64, of any shape, from 0 to `count` − 1.
+        count: how many there could be.
+
+    Returns:
+        words, integers, ascending, and places, int64 of the shape of `ids`: `words[places]` is
+        `ids`.
+    """
+    if count > 16 * ids.numel():
+        words, places = torch.unique(ids, return_inverse=True)
+        return words, places
+    seen = torch.zeros(count, dtype=torch.bool, device=ids.device)
+    seen[ids] = True
+    words = seen.nonzero().squeeze(1)
+    place = torch.empty(count, dtype=torch.int64, device=ids.device)
+    place[words] = torch.arange(len(words), device=ids.device)
+    return words, place[ids]
 
 
 def pairs_of(ids: Tensor, buckets: int) -> Tensor:

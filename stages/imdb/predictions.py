@@ -23,7 +23,7 @@ class Predictions:
     """What a model says of the reviews of a split, the test's mostly, in the order of the index.
 
     Attributes:
-        model: its name (linear, mean, lstm, or together).
+        model: its name (linear, mean, lstm), or of several that vote.
         data: the name of the data.
         classes: their names.
         parameters: how many numbers were trained.

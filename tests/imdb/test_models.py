@@ -22,7 +22,7 @@ from stages.imdb.adam import RowAdam, clip
 from stages.imdb.batches import in_order_of_length, pad, shuffled
 from stages.imdb.explain import contributions
 from stages.imdb.fit import Lesson
-from stages.imdb.models import PAD, LSTMClassifier, MeanClassifier, Network, pairs_of
+from stages.imdb.models import PAD, LSTMClassifier, MeanClassifier, Network, distinct, pairs_of
 from stages.imdb.params import LSTM, Imdb
 from stages.imdb.predictions import Predictions, write
 from stages.imdb.pretraining import LanguageModel, SampledSoftmax
@@ -107,6 +107,17 @@ def test_the_mean_is_the_mean() -> None:
     expected = weight[torch.tensor([3, 4, 4])].mean(0) @ network.output.weight[0]
     got = network(*pad([array([3, 4, 4]), array([1, 2, 3, 4, 5])]))[0] - network.output.bias
     torch.testing.assert_close(got[0], expected)
+
+
+@given(
+    st.lists(st.lists(st.integers(0, 30), min_size=3, max_size=3), min_size=1, max_size=9),
+    st.sampled_from([31, 1_000]),
+)
+def test_distinct_ids_are_those_of_a_sort(rows: list[list[int]], count: int) -> None:
+    ids = torch.tensor(rows, dtype=torch.int32)
+    words, places = distinct(ids, count)
+    assert words.tolist() == sorted(set(ids.flatten().tolist()))
+    assert torch.equal(words[places].int(), ids)
 
 
 def test_pairs_count_in_the_mean_as_words_do() -> None:

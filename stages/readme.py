@@ -23,6 +23,7 @@ ROWS = [
     ("metrics", "seeds", "LSTMs of all seeds, together"),
     ("metrics", "together", "LSTMs of all seeds and logistic regression, together"),
     ("docs/longer", "lstm", "LSTM, trained longer"),
+    ("docs/longer", "seeds", "LSTMs, trained longer, of both seeds, together"),
 ]
 
 

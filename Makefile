@@ -1,71 +1,85 @@
-# One command a wish; each sets up what it needs.
+# Every target first creates the environment that it needs.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
-# The stages say `python`: let that be the environment's.
+# The commands in dvc.yaml call `python`, which must be that of the environment.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
-# A copy of IMDB's archive may be named relative to here; stages get the whole path.
+# DVC can run a stage in another folder, so a relative path is made absolute here. The function
+# abspath would split a path that contains a blank.
 ifdef IMDB_ARCHIVE
-export IMDB_ARCHIVE := $(abspath $(IMDB_ARCHIVE))
+export IMDB_ARCHIVE := $(if $(filter /%,$(firstword $(IMDB_ARCHIVE))),,$(CURDIR)/)$(IMDB_ARCHIVE)
 endif
 
 .DEFAULT_GOAL := help
 
 .PHONY: help
-help: ## list these commands
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 16
+help: ## list the targets
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 20
 
 .PHONY: setup
-setup: $(READY) ## make the virtual environment .venv
+setup: $(READY) ## create the virtual environment .venv
 
 $(READY): pyproject.toml constraints.txt
 	@command -v $(PYTHON) >/dev/null || { echo "error: $(PYTHON) not found; install Python 3.11 or newer, or name one: make PYTHON=/path/to/python"; exit 1; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "error: $$($(PYTHON) --version) is too old; Python 3.11 or newer is needed: make PYTHON=/path/to/python"; exit 1; }
 	@command -v git >/dev/null || { echo "error: git not found; install git"; exit 1; }
 	@$(PYTHON) -c 'import shutil, sys; sys.exit(shutil.disk_usage(".").free < 6e9)' || { echo "error: less than 6 GB free on this disk"; exit 1; }
-	@echo "installing the dependencies into $(VENV): a minute or two, once"
+	@echo "installing the dependencies into $(VENV); this takes a minute or two, only once"
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev]'
 	@touch $@
 
 .PHONY: repro
-repro: $(READY) ## run what is out of date of the pipeline: every number and picture
+repro: $(READY) ## run the pipeline: all three projects; what is up to date is skipped
 	$(BIN)/dvc repro
 	@echo
-	@$(BIN)/python -m stages.readme
+	@$(BIN)/python -m scripts.results_table
 	@echo
-	@echo "pictures: plots/*.png    table: metrics/results.csv    page of all plots: dvc_plots/index.html, by: make plots"
-	@echo "compare experiments: $(BIN)/dvc exp show   (see README.md)"
-	@echo "git status shows what differs from the committed results: git add -A && git commit keeps it"
+	@echo "figures:      plots/*.png and plots/1-training.gif"
+	@echo "table:        metrics/results.csv"
+	@echo "all plots:    make plots writes the page dvc_plots/index.html"
+	@echo "experiments:  make experiments compares their parameters and metrics"
+	@echo "git status shows what differs from the committed results"
+
+.PHONY: mlp
+mlp: $(READY) ## run projects 1 and 2 only, which need no reviews
+	$(BIN)/dvc repro mlp_figures mlp_checks
+	@echo
+	@echo "figures:  plots/1-*.png, plots/1-training.gif and plots/2-*.png"
+	@echo "metrics:  metrics/mlp_*.json"
 
 .PHONY: test
-test: $(READY) ## check style and types, run the tests
+test: $(READY) ## check style and types, and run the tests
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
-	$(BIN)/pytest
+	$(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 .PHONY: plots
-plots: $(READY) ## build the page of all plots, dvc_plots/index.html; needs no network
-	$(BIN)/python -m stages.common.page --out .dvc/tmp/page.html
+plots: $(READY) ## write the page of all plots, dvc_plots/index.html; works offline
+	$(BIN)/python -m scripts.plots_page --out .dvc/tmp/page.html
 	$(BIN)/dvc config --local plots.html_template tmp/page.html
 	$(BIN)/dvc plots show
 
+.PHONY: experiments
+experiments: $(READY) ## compare the experiments: parameters and metrics that differ
+	$(BIN)/dvc exp show --only-changed --drop '(?!Exp|(numpy|linear|mean|lstm).acc|gain.points|points|mlp|imdb)' --no-pager
+
 .PHONY: readme
 readme: $(READY) ## write the table of results into README.md
-	$(BIN)/python -m stages.readme README.md
+	$(BIN)/python -m scripts.results_table README.md
 
 .PHONY: faults
-faults: $(READY) ## kill, starve and feed rubbish to the pipeline, for half an hour; KILLS=50
+faults: $(READY) ## kill runs and damage inputs at random, for half an hour; KILLS=50
 	$(BIN)/python -m tests.faults --kills $(or $(KILLS),50)
 
 .PHONY: bench
-bench: $(READY) ## time networks and data stages against other libraries; benchmarks/*.md
+bench: $(READY) ## compare the speed with other libraries; writes benchmarks/*.md
 	$(BIN)/python -m benchmarks.mlp
-	@test -e data/imdb/vocabulary || { echo "error: no reviews in data/imdb; run make repro first"; exit 1; }
+	@test -e data/imdb/corpus || { echo "error: no reviews in data/imdb; run make repro first"; exit 1; }
 	$(BIN)/python -m benchmarks.tokens
 	$(BIN)/python -m benchmarks.mean
 	$(BIN)/python -m benchmarks.lstm
-	$(BIN)/python -m benchmarks.growth
+	$(BIN)/python -m benchmarks.scaling
 	$(BIN)/python -m benchmarks.memory

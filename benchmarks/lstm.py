@@ -1,299 +1,205 @@
-"""Time the training of the LSTM beside the usual PyTorch recipe and Keras 3.
+"""Time the training of the LSTM next to the usual PyTorch recipe and Keras 3.
 
-    python -m benchmarks.lstm            about ten minutes on two processors
-    python -m benchmarks.lstm --quick    a look whether all runs, on a twentieth of the reviews
+    python -m benchmarks.lstm    about 20 minutes on two processors
 
-Everyone trains an embedding, one LSTM of the same size and a fully connected layer on the same
-labelled training reviews of IMDB, with the same two-way labels, batch and window, each in a process
-of its own on the same processors. They take turns, several rounds; what is told are medians. Only
-words of text count for the speed, never padding. A turn begins with the first batch: imports,
-compiling and setting up do not count, nor what is done once, like Keras' `pad_sequences`; all that
-is done for each batch or each `fit` does.
-
-Then each begins anew, from random weights, until it rates a given share of held-out training
-reviews right; it is looked at several times an epoch, and only training counts as time. No test
-review has a part in any of this.
-
-What differs is the point, or cannot be helped:
-
-- Ours: batches of reviews of similar length, bfloat16 where the processor has it, memory kept by
-  the C library, gradients clipped, a scheduled learning rate; the output sees the last state, the
-  mean and the maximum; a long review is seen in windows from anywhere, and whole when it is rated.
-- PyTorch, the usual recipe: random batches, padded to the longest, packed; float32; Adam at its
-  own learning rate; the output sees the last state. Of a long review it sees the first words.
-  (On the way back through packed reviews PyTorch fills, for every step in time, a tensor as large
-  as all gates of the batch, in memory fresh from the system: more than half of its time.)
-- Keras: all reviews padded to the window, masked; float32; `fit`; Adam at its own learning rate;
-  the last state. Of a long review it sees the last words. What it pads it computes too.
-- Two seeds side by side is how the pipeline trains: two networks, a process and a thread each.
-  Their words count together; the race is over when both have arrived.
-
-The race says what a recipe is worth, not a library: ours has the pipeline's parameters, chosen on
-held-out training reviews, the others what their tutorials have. The share of the peak is what the
-LSTM's matrix products, forward and backward, make of the speed of PyTorch's own large matrix
-products, on the same threads in the same rounds. Writes benchmarks/lstm.md.
+Writes benchmarks/lstm.md. See README.md for what is measured.
 """
 
-import argparse
+import json
+import math
 import statistics
 import sys
 import tempfile
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 
-from benchmarks.common import (
-    VOCABULARY,
-    WITHIN,
-    MissingError,
-    Worker,
-    ended,
-    machine,
-    pinned,
-    ratio,
-    seconds_of,
-    table,
-    take_turns,
-    use_processors,
-    venv,
-    write,
-)
-from benchmarks.turns import Data, save
-from stages.common import params
-from stages.common.errors import run
-from stages.common.progress import say
-from stages.imdb.params import Imdb
-from stages.imdb.reviews import Reviews, load, split_by_film
+from benchmarks import harness
+from benchmarks.harness import pinned_version
+from benchmarks.worker import Data, save_data
+from stages.common.errors import run_main
+from stages.common.params import load_params
+from stages.imdb.corpus.corpus import Corpus, group_train_val_split, load_corpus
+from stages.imdb.corpus.params import Imdb
 
 OURS = "ours"
-HELD_OUT = 0.1  # of the films
-HIDDEN = [128, 256]  # the first one races
-PRODUCT = 2048  # rows and columns of the matrices for the peak
-NEVER = float("inf")
+VAL_FRACTION = 0.1  # of the films
+HIDDEN_SIZES = (128, 256)  # the time to an accuracy is measured with the first one
+SECONDS = 5.0  # per turn
+TARGET, LIMIT = 0.85, 60.0  # accuracy, and seconds after which to give up
+MATMUL_SIZE = 2048  # rows and columns of the matrices for the peak
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
-Turn = dict[str, Any]
-Team = Callable[[], list[Worker]]  # starts a contender: one process, or some side by side
+Result = dict[str, float]  # see worker.throughput and worker.time_to_accuracy
+Starter = Callable[..., list[Result]]  # runs the processes of a contender with some options
 
 
-def data_of(reviews: Reviews, settings: Imdb, hidden: int, held_out: float = HELD_OUT) -> Data:
-    """The labelled training reviews, and no other; some of the films held out."""
-    train, validation = split_by_film(reviews.index, held_out)
-    kept = np.sort(np.concatenate([train, validation]))
-    lengths = reviews.lengths[kept]
+def make_data(corpus: Corpus, params: Imdb, val_fraction: float = VAL_FRACTION) -> Data:
+    """Return the labelled training reviews; the hidden size is the first of HIDDEN_SIZES."""
+    train, val = group_train_val_split(corpus.metadata, val_fraction)
+    labelled = np.sort(np.concatenate([train, val]))
     return Data(
-        ids=np.concatenate([reviews[i] for i in kept]),
-        offsets=np.concatenate([[0], np.cumsum(lengths)]),
-        labels=reviews.labels[kept],
-        train=np.searchsorted(kept, train),
-        held_out=np.searchsorted(kept, validation),
-        vocabulary=len(reviews.words),
-        embedding_dim=settings.embedding_dim,
-        hidden=hidden,
-        batch=settings.lstm.batch,
-        window=settings.lstm.window,
+        ids=np.concatenate([corpus[i] for i in labelled]),
+        offsets=np.concatenate([[0], np.cumsum(corpus.lengths[labelled])]),
+        labels=corpus.labels[labelled],
+        train_indices=np.searchsorted(labelled, train),
+        val_indices=np.searchsorted(labelled, val),
+        vocab_size=len(corpus.vocab),
+        embedding_dim=params.embedding_dim,
+        hidden_size=HIDDEN_SIZES[0],
+        batch_size=params.lstm.batch_size,
+        max_length=params.lstm.max_length,
     )
 
 
-def teams(path: Path, threads: int) -> dict[str, Team]:
-    """Every contender: how to start it."""
+def run_contender(python: list[object], threads: int, seeds: int, *options: object) -> list[Result]:
+    """Run one process per seed, all at the same time; `python` is the start of the command."""
+    commands = [[*python, "--threads", threads, "--seed", i + 1, *options] for i in range(seeds)]
+    run = partial(harness.run_monitored, poll_seconds=None)
+    with ThreadPoolExecutor(seeds) as executor:
+        outputs = [stats.output for stats in executor.map(run, commands)]
+    return [json.loads(output.splitlines()[-1]) for output in outputs]
 
-    def ours(threads: int, seed: int) -> Worker:
-        here = [sys.executable, "-m", "benchmarks.lstm_torch", "ours", path]
-        return Worker([*here, "--threads", str(threads), "--seed", str(seed)])
 
-    def recipe() -> list[Worker]:
-        here = [sys.executable, "-m", "benchmarks.lstm_torch", "recipe", path]
-        return [Worker([*here, "--threads", str(threads)])]
+def make_starters(data: Path, threads: int) -> dict[str, Starter]:
+    """Return how to run each contender on a file of `save_data`."""
 
-    def keras(backend: str) -> list[Worker]:
-        command = [venv(backend), "-m", "benchmarks.lstm_keras", path, "--threads", str(threads)]
-        return [Worker(command, KERAS_BACKEND=backend, TF_CPP_MIN_LOG_LEVEL="3")]
+    def run_torch(contender: str, threads: int, seeds: int, *options: object) -> list[Result]:
+        python = [sys.executable, "-m", "benchmarks.lstm_torch", contender, data]
+        return run_contender(python, threads, seeds, *options)
 
-    return {
-        OURS: lambda: [ours(threads, 1)],
-        "ours, two seeds side by side": lambda: [ours(1, 1), ours(1, 2)],
-        "PyTorch, the usual recipe": recipe,
-        f"{pinned('jax', 'keras')}, {pinned('jax', 'jax')}": lambda: keras("jax"),
-        f"{pinned('tensorflow', 'keras')}, {pinned('tensorflow', 'tensorflow-cpu')}": (
-            lambda: keras("tensorflow")
-        ),
+    def run_keras(backend: str, *options: object) -> list[Result]:
+        environment = ["env", f"KERAS_BACKEND={backend}", "TF_CPP_MIN_LOG_LEVEL=3"]
+        python = [harness.venv(backend), "-m", "benchmarks.lstm_keras", backend, data]
+        return run_contender([*environment, *python], threads, 1, *options)
+
+    starters: dict[str, Starter] = {
+        OURS: partial(run_torch, "ours", threads, 1),
+        "ours, two seeds in parallel": partial(run_torch, "ours", 1, 2),
+        "PyTorch, the usual recipe": partial(run_torch, "recipe", threads, 1),
     }
+    for backend, package in (("jax", "jax"), ("tensorflow", "tensorflow-cpu")):
+        name = f"{pinned_version(backend, 'keras')}, {pinned_version(backend, package)}"
+        starters[name] = partial(run_keras, backend)
+    return starters
 
 
-def take_turn(workers: list[Worker], **order: float) -> list[Turn]:
-    """Let a contender's processes work side by side; the answer of each."""
-    for worker in workers:
-        worker.tell(**order)
-    return [worker.answer() for worker in workers]
+def words_per_second(start: Starter) -> float:
+    """Return the speed of all processes of a contender together."""
+    return sum(result["tokens"] / result["seconds"] for result in start("--seconds", SECONDS))
 
 
-def start(contenders: dict[str, Team]) -> tuple[dict[str, list[Worker]], list[str]]:
-    """Start them and let each compile what it must; the processes, and why others have none."""
-    started: dict[str, list[Worker]] = {}
-    missing = []
-    for name, begin in contenders.items():
-        workers: list[Worker] = []
-        try:
-            workers = begin()
-            take_turn(workers, seconds=0.5)
-            started[name] = workers
-        except MissingError as error:
-            for worker in workers:
-                worker.end()
-            missing.append(f"{name}: left out, {error}")
-            say(missing[-1])
-    return started, missing
+def peak_flops(dtype: torch.dtype, seconds: float, size: int = MATMUL_SIZE) -> float:
+    """Return the floating-point operations per second of square matrix products."""
+    A, B, out = (torch.randn(size, size).to(dtype) for _ in range(3))
+    repeats = max(1, round(seconds / harness.timeit(lambda: torch.mm(A, B, out=out))))
+    elapsed = harness.timeit(lambda: [torch.mm(A, B, out=out) for _ in range(repeats)])
+    return 2 * size**3 * repeats / elapsed
 
 
-def speed(workers: list[Worker], seconds: float) -> float:
-    """Words of text a second, of all processes together."""
-    turns = take_turn(workers, seconds=seconds)
-    return sum(turn["tokens"] / turn["seconds"] for turn in turns)
+def flops_per_token(data: Data) -> int:
+    """Return the floating-point operations per word in the matrix products of an LSTM.
 
-
-def peak(dtype: torch.dtype, seconds: float) -> float:
-    """Floating-point operations a second of large matrix products, multiplications and sums."""
-    A, B = (torch.randn(PRODUCT, PRODUCT).to(dtype) for _ in range(2))
-    warm = seconds_of(lambda: A @ B)
-    times = max(1, round(seconds / warm))
-    return 2 * PRODUCT**3 * times / seconds_of(lambda: [A @ B for _ in range(times)])
-
-
-def work(data: Data) -> int:
-    """Floating-point operations a word in the matrix products of an LSTM.
-
-    Four gates of `hidden` units each see the embedding and the last state; to go back along a
-    product takes two of its size.
+    Each of the four gates multiplies the embedding and the last state. The backward pass takes two
+    products of the same size for each.
     """
-    return 3 * 2 * 4 * data.hidden * (data.embedding_dim + data.hidden)
+    return 3 * 2 * 4 * data.hidden_size * (data.embedding_dim + data.hidden_size)
 
 
-def arrival(turns: list[Turn], target: float) -> float:
-    """Seconds until all processes had reached the target; NEVER if one has not."""
-    return max(
-        seconds if accuracy >= target else NEVER
-        for seconds, accuracy in (turn["curve"][-1] for turn in turns)
-    )
+def time_to_target(results: list[Result], target: float) -> float:
+    """Return the seconds until all processes have reached the target; inf if one has not."""
+    return max(r["seconds"] if r["accuracy"] >= target else math.inf for r in results)
 
 
 def speed_rows(
-    speeds: dict[str, list[float]], peaks: dict[str, list[float]], operations: int
+    speeds: dict[str, list[float]], peaks: dict[str, list[float]], flops: int
 ) -> list[list[str]]:
-    """A row a contender: words a second, against ours, and shares of the peaks."""
-    best = {name: statistics.median(rates) for name, rates in peaks.items()}
+    """Return one row per contender: words per second, relative to ours, and of each peak."""
     rows = []
-    for name, rates in speeds.items():
-        median = statistics.median(rates)
-        shares = [f"{median * operations / flops:.0%}" for flops in best.values()]
-        against = f"{ratio(rates, speeds[OURS]):.2f} ×"
-        rows.append([name, f"{median:,.0f}", against, *shares])
+    for name, values in speeds.items():
+        speed = statistics.median(values)
+        fractions = [f"{speed * flops / statistics.median(p):.0%}" for p in peaks.values()]
+        relative = f"{harness.median_ratio(values, speeds[OURS]):.2f} ×"
+        rows.append([name, f"{speed:,.0f}", relative, *fractions])
     return rows
 
 
-def race_rows(races: dict[str, list[Turn]], target: float) -> list[list[str]]:
-    """A row a contender: seconds until it arrived, against ours, and where it was at the end."""
-    ours = arrival(races[OURS], target)
+def race_rows(races: dict[str, list[Result]], target: float) -> list[list[str]]:
+    """Return one row per contender: time to the target, relative to ours, final accuracy."""
+    ours = time_to_target(races[OURS], target)
     rows = []
-    for name, turns in races.items():
-        seconds = arrival(turns, target)
-        spent, accuracy = max(turns[0]["curve"][-1:]), min(t["curve"][-1][1] for t in turns)
-        arrived = f"{seconds:.0f} s" if seconds < NEVER else f"not within {spent[0]:.0f} s"
-        against = f"{seconds / ours:.1f} ×" if seconds < NEVER > ours else ""
-        rows.append([name, arrived, against, f"{accuracy:.1%}"])
+    for name, results in races.items():
+        seconds = time_to_target(results, target)
+        reached = math.isfinite(seconds)
+        time = f"{seconds:.0f} s" if reached else f"not within {results[0]['seconds']:.0f} s"
+        relative = f"{seconds / ours:.1f} ×" if reached and math.isfinite(ours) else ""
+        rows.append([name, time, relative, f"{min(r['accuracy'] for r in results):.1%}"])
     return rows
+
+
+def measure(data: Data, threads: int, rounds: int) -> list[str]:
+    """Return the report on one hidden size."""
+    shape, races = f"{data.embedding_dim} → {data.hidden_size}", {}
+    with tempfile.TemporaryDirectory() as folder:
+        save_data(data, path := Path(folder) / "data.npz")
+        starters = make_starters(path, threads)
+        turns: dict[str, Callable[[], float]] = {
+            name: partial(words_per_second, start) for name, start in starters.items()
+        }
+        missing = harness.drop_unavailable(turns)
+        peak_turns = {name: partial(peak_flops, dtype, 1.0) for name, dtype in DTYPES.items()}
+        speeds = harness.run_interleaved(turns | peak_turns, rounds)
+        if data.hidden_size == HIDDEN_SIZES[0]:
+            options = ("--target", TARGET, "--limit", LIMIT)
+            races = {name: starters[name](*options) for name in turns}
+    peaks = {name: speeds.pop(name) for name in DTYPES}
+    gflops = [f"{statistics.median(p) / 1e9:,.0f} in {name}" for name, p in peaks.items()]
+    header = ["contender", "words per second", "relative to ours"]
+    header += [f"fraction of the {name} peak" for name in peaks]
+    rows = speed_rows(speeds, peaks, flops_per_token(data))
+    lines = [
+        f"### Speed, {shape}",
+        "",
+        f"Medians of {rounds} rounds; {harness.RATIO_NOTE}. The peak is that of PyTorch's products"
+        f" of {MATMUL_SIZE} × {MATMUL_SIZE} matrices, in GFLOP/s: {', '.join(gflops)}.",
+        "",
+        *harness.markdown_table(header, [*rows, *missing]),
+    ]
+    if races:
+        header = ["contender", "seconds of training", "relative to ours", "final accuracy"]
+        lines += [
+            f"### Time to {TARGET:.1%} validation accuracy, {shape}",
+            "",
+            "From random weights, validated four times per epoch, at most six epochs;"
+            f" {len(data.train_indices):,} training reviews, {len(data.val_indices):,} validation"
+            " reviews of other films. Measured once.",
+            "",
+            *harness.markdown_table(header, race_rows(races, TARGET)),
+        ]
+    return lines
 
 
 def main() -> None:
-    """Measure, print and write the tables."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--seconds", type=float, default=3.0, help="of a turn")
-    parser.add_argument("--target", type=float, default=0.85, help="accuracy of the race")
-    parser.add_argument("--limit", type=float, default=60.0, help="seconds of the race")
-    parser.add_argument("--quick", action="store_true", help="only see whether all runs")
-    parser.add_argument("--params", type=Path, default=Path("params.yaml"))
-    parser.add_argument("--reviews", type=Path, default=VOCABULARY)
-    parser.add_argument("--out", type=Path, default=Path("benchmarks/lstm.md"))
-    args = parser.parse_args()
-    sizes = HIDDEN
-    if args.quick:
-        args.rounds, args.seconds, args.target, args.limit, sizes = 1, 0.5, 0.55, 2.0, HIDDEN[:1]
-
-    threads = use_processors()
+    args = harness.make_parser("lstm", rounds=3).parse_args()
+    threads = harness.limit_processors()
     torch.set_num_threads(threads)
-    settings = params.load(args.params, "imdb", Imdb)
-    reviews = load(args.reviews)
-    products = {"float32": torch.float32, "bfloat16": torch.bfloat16}
-    lines = [
-        "# The LSTM, timed",
-        "",
-        f"Training on the labelled reviews ({reviews.data}), the same for all: embeddings of"
-        f" {settings.embedding_dim}, batches of {settings.lstm.batch}, windows of"
-        f" {settings.lstm.window} words, {threads} threads. What differs, and what is counted,"
-        " stands at the head of [lstm.py](lstm.py). Made by `python -m benchmarks.lstm`.",
-        machine("torch"),
-        "",
-    ]
-    with tempfile.TemporaryDirectory() as folder:
-        for hidden in sizes:
-            data = data_of(reviews, settings, hidden)
-            if args.quick:
-                data = replace(data, train=data.train[::20], held_out=data.held_out[::20])
-            save(data, path := Path(folder) / f"{hidden}.npz")
-            started, missing = start(teams(path, threads))
-            with ended([worker for workers in started.values() for worker in workers]):
-                turns = take_turns(
-                    {
-                        name: lambda workers=workers: speed(workers, args.seconds)
-                        for name, workers in started.items()
-                    }
-                    | {
-                        name: lambda dtype=dtype: peak(dtype, args.seconds / 4)
-                        for name, dtype in products.items()
-                    },
-                    args.rounds,
-                )
-                peaks = {name: turns.pop(name) for name in products}
-                tops = [f"{statistics.median(p) / 1e9:,.0f} in {n}" for n, p in peaks.items()]
-                lines += [
-                    f"### Speed, {settings.embedding_dim} → {hidden}",
-                    "",
-                    f"Medians of {args.rounds} rounds; {WITHIN}. PyTorch's matrix products of"
-                    f" {PRODUCT} × {PRODUCT} made, in GFLOP/s: {', '.join(tops)}.",
-                    "",
-                    *table(
-                        [
-                            "contender",
-                            "words of text a second",
-                            "against ours",
-                            *(f"share of the {name} peak" for name in peaks),
-                        ],
-                        [*speed_rows(turns, peaks, work(data)), *([line] for line in missing)],
-                    ),
-                ]
-                if hidden != sizes[0]:
-                    continue
-                order = {"target": args.target, "limit": args.limit, "checks": 4, "epochs": 6}
-                races = {name: take_turn(workers, **order) for name, workers in started.items()}
-                lines += [
-                    f"### Seconds to {args.target:.1%} of held-out reviews,"
-                    f" {settings.embedding_dim} → {hidden}",
-                    "",
-                    "From random weights, looked at four times an epoch, up to six epochs;"
-                    f" {len(data.train):,} reviews to train on, {len(data.held_out):,} held out,"
-                    " of other films. One race.",
-                    "",
-                    *table(
-                        ["contender", "seconds of training", "against ours", "accuracy then"],
-                        race_rows(races, args.target),
-                    ),
-                ]
-    write(args.out, lines)
+    corpus = load_corpus(harness.CORPUS)
+    data = make_data(corpus, load_params(harness.PARAMS, "imdb", Imdb))
+    lines: list[str] = []
+    for hidden_size in HIDDEN_SIZES:
+        lines += measure(replace(data, hidden_size=hidden_size), threads, args.rounds)
+    summary = (
+        f"Training on the labelled reviews ({corpus.data_name}), the same for all: embeddings of"
+        f" {data.embedding_dim}, batches of {data.batch_size}, at most {data.max_length} words per"
+        f" review, {threads} threads. {harness.FAIRNESS_NOTE}"
+    )
+    harness.write_report(args.out, "The LSTM, timed", summary, lines, "torch")
 
 
 if __name__ == "__main__":
-    run(main)
+    run_main(main)

@@ -1,87 +1,78 @@
-"""The PyTorch contenders of `benchmarks.lstm`: ours, and the recipe that everyone uses."""
+"""The PyTorch contenders of `benchmarks.lstm`: ours, and the usual recipe."""
 
 import argparse
 from collections.abc import Iterator
-from functools import partial
 from itertools import islice
-from pathlib import Path
 
 import pandas as pd
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_sequence
 
-from benchmarks.turns import Contender, Data, Order, serve
-from stages.common import params
-from stages.imdb.device import deterministic, keep_memory
-from stages.imdb.fit import validate
-from stages.imdb.models import PAD, LSTMClassifier
-from stages.imdb.params import Imdb
-from stages.imdb.reviews import Reviews
-from stages.imdb.train import phases
-from stages.imdb.training import Gradient, Objective, Step, begin, targets_of, train
+from benchmarks import worker
+from benchmarks.harness import PARAMS
+from benchmarks.loop import train_steps
+from benchmarks.worker import Contender, Data, ShuffledStream
+from stages.common.params import load_params
+from stages.imdb.corpus.corpus import PAD, Corpus
+from stages.imdb.corpus.params import Imdb
+from stages.imdb.engine.malloc import tune_malloc
+from stages.imdb.models.classifiers import LSTMClassifier
+from stages.imdb.models.device import CPU, get_matmul_dtype, seed_everything
+from stages.imdb.training.trainer import evaluate
 
-EPOCHS = 4  # of our learning rate's schedule, on the labelled reviews alone
+EPOCHS = 4  # of our learning rate schedule, on the labelled reviews only
 
 
 class Ours:
-    """The code of the pipeline as it is, with its parameters but for the epochs."""
+    """The code of the pipeline, with its parameters except for the sizes and the epochs."""
 
-    def __init__(self, data: Data, parameters: Path, seed: int) -> None:
-        keep_memory()
-        self.data, self.seed, self.tokens = data, seed, 0
-        settings = params.load(parameters, "imdb", Imdb)
-        sizes = {"hidden": data.hidden, "batch": data.batch, "window": data.window}
-        lstm = settings.lstm.model_copy(update={**sizes, "epochs": EPOCHS})
-        self.settings = settings.model_copy(update={"lstm": lstm})
-        index = pd.DataFrame({"split": "train", "label": data.labels})
-        self.reviews = Reviews([], data.ids, data.offsets, index, "")
+    def __init__(self, data: Data, seed: int) -> None:
+        tune_malloc()
+        params = load_params(PARAMS, "imdb", Imdb)
+        names = ("hidden_size", "batch_size", "max_length")
+        sizes = {name: getattr(data, name) for name in names}
+        self.params = params.lstm.model_copy(update={**sizes, "epochs": EPOCHS})
+        self.matmul_dtype = get_matmul_dtype(params.train.precision, CPU)
+        self.data, self.seed = data, seed
+        metadata = pd.DataFrame({"split": "train", "label": data.labels})
+        self.corpus = Corpus([], data.ids, data.offsets, metadata, "")
         self.restart()
 
     def restart(self) -> None:
         self.steps = self._steps()
 
-    def _steps(self) -> Iterator[Step]:
-        """One training after another."""
+    def _steps(self) -> Iterator[int]:
+        """Train networks one after the other."""
         data = self.data
-        targets = targets_of(self.reviews)
         while True:
-            deterministic(self.seed)
-            self.network = LSTMClassifier(data.vocabulary, data.embedding_dim, data.hidden)
-            settings, objective = phases(self.network, self.settings)[0]
-
-            def counted(
-                objective: Objective, ids: Tensor, lengths: Tensor, to: Tensor
-            ) -> Iterator[Gradient]:
-                self.tokens += int(lengths.sum())
-                return objective(ids, lengths, to)
-
-            run = begin(self.network, self.seed)
-            yield from train(
-                run, partial(counted, objective), self.reviews, data.train, targets, settings
+            seed_everything(self.seed)
+            self.network = LSTMClassifier(
+                data.vocab_size, data.embedding_dim, data.hidden_size, self.params.dropout
+            )
+            self.network.matmul_dtype = self.matmul_dtype
+            yield from train_steps(
+                self.network, self.corpus, data.train_indices, self.params, self.seed
             )
 
-    def learn(self, batches: int) -> int:
-        before = self.tokens
-        for _ in islice(self.steps, batches):
-            pass
-        return self.tokens - before
+    def train(self, num_batches: int) -> int:
+        return sum(islice(self.steps, num_batches))
 
     def accuracy(self) -> float:
         self.network.eval()
-        accuracy = validate(self.network, self.reviews, self.data.held_out)[1]
+        accuracy = evaluate(self.network, self.corpus, self.data.val_indices)[1]
         self.network.train()
         return accuracy
 
 
 class PackedLSTM(nn.Module):
-    """Embedding → packed LSTM → fully connected, on the last state."""
+    """Embedding → packed LSTM → fully connected on the last state."""
 
-    def __init__(self, vocabulary: int, embedding_dim: int, hidden: int) -> None:
+    def __init__(self, vocab_size: int, embedding_dim: int, hidden_size: int) -> None:
         super().__init__()
-        self.embedding = nn.Embedding(vocabulary, embedding_dim, padding_idx=PAD)
-        self.lstm = nn.LSTM(embedding_dim, hidden, batch_first=True)
-        self.output = nn.Linear(hidden, 1)
+        self.embedding = nn.Embedding(vocab_size, embedding_dim, padding_idx=PAD)
+        self.lstm = nn.LSTM(embedding_dim, hidden_size, batch_first=True)
+        self.output = nn.Linear(hidden_size, 1)
 
     def forward(self, ids: Tensor, lengths: Tensor) -> Tensor:
         packed = pack_padded_sequence(
@@ -92,29 +83,29 @@ class PackedLSTM(nn.Module):
 
 
 class Recipe:
-    """What tutorials do; PyTorch's own initial weights, Adam with its own learning rate."""
+    """What tutorials do, with PyTorch's initial weights and Adam with its default parameters."""
 
     def __init__(self, data: Data, seed: int) -> None:
         self.data, self.seed = data, seed
-        self.texts = [torch.tensor(data[i][: data.window]) for i in range(len(data.labels))]
+        self.reviews = [torch.tensor(data[i][: data.max_length]) for i in range(len(data.labels))]
         self.labels = torch.tensor(data.labels, dtype=torch.float32)
         self.restart()
 
     def restart(self) -> None:
         torch.manual_seed(self.seed)
         data = self.data
-        self.network = PackedLSTM(data.vocabulary, data.embedding_dim, data.hidden)
+        self.network = PackedLSTM(data.vocab_size, data.embedding_dim, data.hidden_size)
         self.optimizer = torch.optim.Adam(self.network.parameters())
-        self.order = Order(data.train, self.seed)
+        self.stream = ShuffledStream(data.train_indices, self.seed)
 
-    def learn(self, batches: int) -> int:
+    def train(self, num_batches: int) -> int:
         tokens = 0
-        for _ in range(batches):
-            places = self.order.take(self.data.batch)
-            ids, lengths = self._batch(list(places))
+        for _ in range(num_batches):
+            indices = self.stream.take(self.data.batch_size)
+            ids, lengths = self._collate(indices.tolist())
             self.optimizer.zero_grad()
             loss = nn.functional.binary_cross_entropy_with_logits(
-                self.network(ids, lengths), self.labels[places]
+                self.network(ids, lengths), self.labels[indices]
             )
             loss.backward()
             self.optimizer.step()
@@ -122,36 +113,23 @@ class Recipe:
         return tokens
 
     def accuracy(self) -> float:
-        right = 0
+        correct = 0
         with torch.inference_mode():
-            for places in torch.tensor(self.data.held_out).split(256):
-                logits = self.network(*self._batch(places.tolist()))
-                right += int(((logits > 0) == (self.labels[places] > 0.5)).sum())
-        return right / len(self.data.held_out)
+            for indices in torch.tensor(self.data.val_indices).split(256):
+                logits = self.network(*self._collate(indices.tolist()))
+                correct += int(((logits > 0) == (self.labels[indices] > 0.5)).sum())
+        return correct / len(self.data.val_indices)
 
-    def _batch(self, places: list[int]) -> tuple[Tensor, Tensor]:
-        texts = [self.texts[i] for i in places]
-        lengths = torch.tensor([len(text) for text in texts])
-        return pad_sequence(texts, batch_first=True, padding_value=PAD), lengths
+    def _collate(self, indices: list[int]) -> tuple[Tensor, Tensor]:
+        reviews = [self.reviews[i] for i in indices]
+        lengths = torch.tensor([len(review) for review in reviews])
+        return pad_sequence(reviews, batch_first=True, padding_value=PAD), lengths
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("contender", choices=["ours", "recipe"])
-    parser.add_argument("data", type=Path)
-    parser.add_argument("--params", type=Path, default=Path("params.yaml"))
-    parser.add_argument("--threads", type=int, required=True)
-    parser.add_argument("--seed", type=int, default=1)
-    args = parser.parse_args()
+def make_contender(data: Data, args: argparse.Namespace) -> Contender:
     torch.set_num_threads(args.threads)
-
-    def make(data: Data) -> Contender:
-        if args.contender == "ours":
-            return Ours(data, args.params, args.seed)
-        return Recipe(data, args.seed)
-
-    serve(make, args.data)
+    return Ours(data, args.seed) if args.contender == "ours" else Recipe(data, args.seed)
 
 
 if __name__ == "__main__":
-    main()
+    worker.main(make_contender)

@@ -1,28 +1,10 @@
-"""Time the training of the mean of embeddings beside fastText, which is the same model.
+"""Time the training of the mean of embeddings next to fastText, which is the same model.
 
     python -m benchmarks.mean
-    python -m benchmarks.mean --quick    a look whether all runs
 
-Both average the embeddings of a review's words, of the same dimension, and rate the average.
-fastText has as many threads as it may. Ours has one, as in the pipeline, which trains other seeds
-on the other processors, or as many as fastText. Both read the same words: those of the vocabulary
-of the pipeline, every other one being <unk>. Some films of the training reviews are held out; no
-test review has a part in this.
-
-Time is told to a given accuracy on the held-out reviews. Both lower their learning rate to zero
-over a training, so that a training of two epochs is not the half of one of four: each is trained
-whole for 1, 2, 3, … epochs, at each of a few learning rates, ours with batches of two sizes too
-(fastText takes a step a review), and what counts is the fastest that arrives. Then the two take
-turns, several rounds; what is told are medians over the rounds, of the ratios too.
-
-fastText takes the lines in their order, so they are shuffled for it. Its time includes its reading
-of the text file and counting of words, which it cannot be asked without, ours only the training;
-its speed without reading is estimated from trainings of one epoch more. Ours leaves no
-words out (`word_dropout`), as fastText does not: that pays in longer trainings only. fastText's
-threads write over each other, so that no two of its runs are the same. Writes benchmarks/mean.md.
+Writes benchmarks/mean.md. See README.md for what is measured.
 """
 
-import argparse
 import json
 import statistics
 import tempfile
@@ -35,216 +17,168 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from benchmarks.common import (
-    VOCABULARY,
-    WITHIN,
-    MissingError,
-    machine,
-    pinned,
-    ratio,
-    table,
-    take_turns,
-    use_processors,
-    venv,
-    watched,
-    write,
-)
-from stages.common import params
-from stages.common.errors import run
-from stages.common.progress import say
-from stages.imdb.device import deterministic, keep_memory
-from stages.imdb.fit import validate
-from stages.imdb.models import MeanClassifier
-from stages.imdb.params import Imdb
-from stages.imdb.reviews import Indices, Reviews, load, split_by_film
-from stages.imdb.train import phases
-from stages.imdb.training import begin, targets_of, train
+from benchmarks import harness
+from benchmarks.loop import train_steps
+from stages.common.errors import run_main
+from stages.common.params import load_params
+from stages.common.progress import log
+from stages.imdb.corpus.corpus import Corpus, Indices, group_train_val_split, load_corpus
+from stages.imdb.corpus.params import Imdb
+from stages.imdb.engine.malloc import tune_malloc
+from stages.imdb.models.classifiers import MeanEmbeddingClassifier
+from stages.imdb.models.device import seed_everything
+from stages.imdb.training.trainer import evaluate
 
-HELD_OUT = 0.2  # of the films
-OURS = [(64, 0.003), (64, 0.02), (128, 0.03)]  # batch, learning rate; the first is the pipeline's
-THEIR_RATES = [0.1, 0.3, 0.5, 0.7, 1.0, 1.4]  # the first is fastText's default; as many as ours
-MOST_EPOCHS = 12
+VAL_FRACTION = 0.2  # of the films
+GRID = [(64, 0.003), (64, 0.02), (128, 0.03)]  # batch size, learning rate; the pipeline's first
+FASTTEXT_LRS = [0.1, 0.3, 0.5, 0.7, 1.0, 1.4]  # fastText's default first
+TARGET = 0.875  # validation accuracy
+MAX_EPOCHS = 12
 
 
-class Trained(NamedTuple):
-    """A whole training: how long it took, and the share of held-out reviews rated right."""
+class Training(NamedTuple):
+    """The seconds that a whole training took, and the validation accuracy."""
 
     seconds: float
     accuracy: float
 
 
-Train = Callable[[int], Trained]  # for so many epochs
+Train = Callable[[int], Training]  # trains for a number of epochs
 
 
-def ours(
-    reviews: Reviews,
-    places: Indices,
-    held_out: Indices,
-    settings: Imdb,
-    batch: int,
-    rate: float,
+def train_ours(
+    corpus: Corpus,
+    indices: tuple[Indices, Indices],
+    params: Imdb,
+    grid_point: tuple[int, float],
     threads: int,
     epochs: int,
-) -> Trained:
-    """The code of the pipeline, in this process."""
+) -> Training:
+    """Train with the code of the pipeline in this process; `indices` are train and validation."""
     torch.set_num_threads(threads)
-    changes = {"epochs": epochs, "batch": batch, "learning_rate": rate, "word_dropout": 0.0}
-    mean = settings.mean.model_copy(update=changes)
+    batch_size, lr = grid_point
+    changes = {"batch_size": batch_size, "learning_rate": lr, "epochs": epochs, "word_dropout": 0.0}
+    mean = params.mean.model_copy(update=changes)
     start = time.perf_counter()
-    deterministic(1)
-    network = MeanClassifier(
-        len(reviews.words), settings.embedding_dim, mean.buckets if mean.ngrams == 2 else 0
-    )
-    [(own, objective)] = phases(network, settings.model_copy(update={"mean": mean}))
-    targets = targets_of(reviews)
-    for _ in train(begin(network, 1), objective, reviews, places, targets, own):
+    seed_everything(1)
+    network = MeanEmbeddingClassifier(len(corpus.vocab), params.embedding_dim, mean.bigram_buckets)
+    for _ in train_steps(network, corpus, indices[0], mean, seed=1):
         pass
     seconds = time.perf_counter() - start
-    return Trained(seconds, validate(network, reviews, held_out)[1])
+    return Training(seconds, evaluate(network, corpus, indices[1])[1])
 
 
-def write_text(reviews: Reviews, places: Indices, path: Path) -> None:
-    """What fastText reads: a review a line, its label first, then its words."""
-    labels = reviews.labels
+def write_fasttext(corpus: Corpus, indices: Indices, path: Path) -> None:
+    """Write reviews as fastText reads them: one per line, the label first."""
+    labels = corpus.labels
     with path.open("w", encoding="utf-8") as file:
-        for i in places:
-            words = " ".join(reviews.words[word] for word in reviews[i])
+        for i in indices:
+            words = " ".join(corpus.vocab[word] for word in corpus[i])
             file.write(f"__label__{labels[i]} {words}\n")
 
 
-def fast_text(folder: Path, dim: int, threads: int, rate: float, epochs: int) -> Trained:
-    """fastText in its own environment."""
-    script = Path(__file__).with_name("mean_fasttext.py")
-    options = {"--dim": dim, "--threads": threads, "--rate": rate, "--epochs": epochs}
-    done = watched(
-        [venv("fasttext"), script, folder / "train.txt", folder / "held_out.txt"]
-        + [str(part) for option in options.items() for part in option]
+def train_fasttext(folder: Path, dim: int, threads: int, lr: float, epochs: int) -> Training:
+    """Train fastText in its own environment."""
+    options = {"--dim": dim, "--threads": threads, "--lr": lr, "--epochs": epochs}
+    stats = harness.run_monitored(
+        [harness.venv("fasttext"), harness.BENCHMARKS / "mean_fasttext.py"]
+        + [folder / "train.txt", folder / "validation.txt"]
+        + [part for option in options.items() for part in option],
+        poll_seconds=None,
     )
-    return Trained(**json.loads(done.output))
+    return Training(**json.loads(stats.output))
 
 
-def arrival(train: Train, target: float, most: int) -> tuple[int, Trained] | None:
-    """The fewest epochs after which a whole training reaches the target, if at most so many do."""
-    for epochs in range(1, most + 1):
-        trained = train(epochs)
-        say(f"{epochs} epochs: {trained.accuracy:.2%} in {trained.seconds:.1f} s")
-        if trained.accuracy >= target:
-            return epochs, trained
-    return None
+def fastest(
+    contenders: dict[str, Train], target: float = TARGET, max_epochs: int = MAX_EPOCHS
+) -> tuple[str, int] | None:
+    """Return which contender reaches the target in the least time, and its number of epochs.
 
-
-def fastest(contenders: dict[str, Train], target: float, most: int) -> tuple[str, int] | None:
-    """Which of them arrives in the least time, and in how many epochs."""
-    arrived = {}
-    for name, train_one in contenders.items():
-        if found := arrival(train_one, target, most):
-            arrived[name] = found
-    if not arrived:
+    Each contender is trained from scratch for 1, 2, 3, … epochs until it reaches the target.
+    """
+    reached: dict[str, tuple[float, int]] = {}
+    for name, train in contenders.items():
+        for epochs in range(1, max_epochs + 1):
+            training = train(epochs)
+            log(f"{name}, epochs {epochs}: {training.accuracy:.2%} in {training.seconds:.1f} s")
+            if training.accuracy >= target:
+                reached[name] = training.seconds, epochs
+                break
+    if not reached:
         return None
-    best = min(arrived, key=lambda name: arrived[name][1].seconds)
-    return best, arrived[best][0]
+    name = min(reached, key=lambda name: reached[name])
+    return name, reached[name][1]
 
 
 def main() -> None:
-    """Measure, print and write the table."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--target", type=float, default=0.875)
-    parser.add_argument("--quick", action="store_true", help="only see whether all runs")
-    parser.add_argument("--params", type=Path, default=Path("params.yaml"))
-    parser.add_argument("--reviews", type=Path, default=VOCABULARY)
-    parser.add_argument("--out", type=Path, default=Path("benchmarks/mean.md"))
-    args = parser.parse_args()
+    args = harness.make_parser("mean", rounds=5).parse_args()
+    threads = harness.limit_processors()
+    tune_malloc()
+    params = load_params(harness.PARAMS, "imdb", Imdb)
+    corpus = load_corpus(harness.CORPUS)
+    train, val = group_train_val_split(corpus.metadata, VAL_FRACTION)
+    num_words, dim = int(corpus.lengths[train].sum()), params.embedding_dim
+    their_name = harness.pinned_version("fasttext", "fasttext-wheel")
 
-    threads = use_processors()
-    keep_memory()
-    settings = params.load(args.params, "imdb", Imdb)
-    reviews = load(args.reviews)
-    places, held_out = split_by_film(reviews.index, HELD_OUT)
-    most = MOST_EPOCHS
-    if args.quick:
-        args.rounds, args.target, most = 1, 0.0, 1
-        places = places[:: len(places) // 1_000]
-    words = int(reviews.lengths[places].sum())
-    dim = settings.embedding_dim
-
-    with tempfile.TemporaryDirectory() as folder:
-        # fastText learns from the lines in their order, epoch for epoch: it must be a random one.
-        shuffled = np.random.default_rng(1).permutation(places)
-        write_text(reviews, shuffled, Path(folder) / "train.txt")
-        write_text(reviews, held_out, Path(folder) / "held_out.txt")
-        mine: dict[str, Train] = {
-            f"ours, batch {batch}, learning rate {rate}, threads {own}": partial(
-                ours, reviews, places, held_out, settings, batch, rate, own
-            )
-            for batch, rate in OURS
-            for own in sorted({1, threads})
-        }
-        theirs: dict[str, Train] = {
-            f"{pinned('fasttext', 'fasttext-wheel')}, learning rate {rate}": partial(
-                fast_text, Path(folder), dim, threads, rate
-            )
-            for rate in THEIR_RATES
-        }
-        trains, epochs, missing = mine | theirs, dict[str, int](), ""
-        for contenders in (mine, theirs):
-            try:
-                if found := fastest(contenders, args.target, most):
-                    epochs[found[0]] = found[1]
-                else:
-                    missing = f"{next(iter(contenders))} and others: not within {most} epochs"
-            except MissingError as error:
-                missing = f"{pinned('fasttext', 'fasttext-wheel')}: left out, {error}"
-        turns = take_turns(
-            {name: partial(trains[name], number) for name, number in epochs.items()}
-            | {f"{name}, one more": partial(trains[name], n + 1) for name, n in epochs.items()},
-            args.rounds,
+    ours: dict[str, Train] = {
+        f"ours, batch size {point[0]}, learning rate {point[1]}, threads {n}": partial(
+            train_ours, corpus, (train, val), params, point, n
         )
+        for point in GRID
+        for n in sorted({1, threads})
+    }
+    epochs: dict[str, int] = {}
+    missing = []
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        # fastText reads the lines in their order in every epoch, so they are shuffled.
+        write_fasttext(corpus, np.random.default_rng(1).permutation(train), folder / "train.txt")
+        write_fasttext(corpus, val, folder / "validation.txt")
+        theirs: dict[str, Train] = {
+            f"{their_name}, learning rate {lr}": partial(train_fasttext, folder, dim, threads, lr)
+            for lr in FASTTEXT_LRS
+        }
+        for label, contenders in (("ours", ours), (their_name, theirs)):
+            try:
+                if found := fastest(contenders):
+                    epochs |= [found]
+                else:
+                    missing.append([f"{label}: not within {MAX_EPOCHS} epochs"])
+            except harness.UnavailableError as error:
+                missing.append([f"{label}: left out, {error}"])
+        trainings = ours | theirs
+        turns = {(name, n): partial(trainings[name], n) for name, n in epochs.items()}
+        # A training of one more epoch shows what an epoch takes without reading the text.
+        turns |= {(name, n + 1): partial(trainings[name], n + 1) for name, n in epochs.items()}
+        results = harness.run_interleaved(turns, args.rounds)
+
+    seconds = {key: [training.seconds for training in runs] for key, runs in results.items()}
+    [reference] = [seconds[name, n] for name, n in epochs.items() if name in ours] or [[]]
     rows = []
-    for name, number in epochs.items():
-        seconds = [trained.seconds for trained in turns[name]]
-        more = [trained.seconds for trained in turns[f"{name}, one more"]]
-        # What a training takes beside its epochs drops out of the difference.
-        epoch = statistics.median(more) - statistics.median(seconds)
-        against = [
-            f"{ratio(seconds, [t.seconds for t in turns[own]]):.2f} ×"
-            for own in mine
-            if own in epochs
-        ]
+    for name, n in epochs.items():
+        total = statistics.median(seconds[name, n])
+        epoch = statistics.median(seconds[name, n + 1]) - total
         rows.append(
             [
                 name,
-                f"{statistics.median(seconds):.2f} s",
-                *(against or [""]),
-                str(number),
-                f"{statistics.median(t.accuracy for t in turns[name]):.2%}",
-                f"{words / epoch:,.0f}",
+                f"{total:.2f} s",
+                f"{harness.median_ratio(seconds[name, n], reference):.2f} ×" if reference else "",
+                str(n),
+                f"{statistics.median(t.accuracy for t in results[name, n]):.2%}",
+                f"{num_words / epoch:,.0f}",
             ]
         )
-    lines = [
-        "# The mean of embeddings, timed",
-        "",
-        f"Whole trainings on {len(places):,} labelled reviews ({reviews.data}), {words:,} words,"
-        f" to {args.target:.1%} of {len(held_out):,} held-out reviews of other films; {dim}"
-        f" dimensions; fastText on {threads} threads; medians of {args.rounds} rounds"
-        f" in which the contenders take turns; {WITHIN}. What is fair and what is not stands at"
-        " the head of [mean.py](mean.py). Made by `python -m benchmarks.mean`.",
-        machine("torch"),
-        "",
-        *table(
-            [
-                "contender",
-                "time",
-                "against ours",
-                "epochs",
-                "accuracy",
-                "words a second, without reading",
-            ],
-            [*rows, *([[missing]] if missing else [])],
-        ),
-    ]
-    write(args.out, lines)
+    header = ["contender", "time", "relative to ours", "epochs", "accuracy"]
+    header.append("words per second, without reading")
+    summary = (
+        f"Whole trainings on {len(train):,} labelled reviews ({corpus.data_name}), {num_words:,}"
+        f" words, to {TARGET:.1%} accuracy on {len(val):,} validation reviews of other films; {dim}"
+        f" dimensions; fastText on {threads} threads; medians of {args.rounds} rounds in which the"
+        f" contenders take turns; {harness.RATIO_NOTE}. {harness.FAIRNESS_NOTE}"
+    )
+    lines = harness.markdown_table(header, [*rows, *missing])
+    harness.write_report(args.out, "The mean of embeddings, timed", summary, lines, "torch")
 
 
 if __name__ == "__main__":
-    run(main)
+    run_main(main)

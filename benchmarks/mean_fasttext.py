@@ -1,7 +1,7 @@
-"""The fastText contender of `benchmarks.mean`; runs in an environment of its own.
+"""The contender of `benchmarks.mean`: fastText, in its own environment.
 
-Trains once and prints a line of JSON: the seconds that training took, reading the text included,
-and the accuracy on the held-out reviews.
+It trains once and prints a line of JSON: the seconds of the training, which include reading the
+text, and the accuracy on the validation reviews.
 """
 
 import argparse
@@ -14,12 +14,12 @@ import fasttext
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("train", type=Path, help="a review a line, its label first")
-    parser.add_argument("held_out", type=Path)
+    parser.add_argument("train", type=Path, help="one review per line, its label first")
+    parser.add_argument("validation", type=Path)
     parser.add_argument("--dim", type=int, required=True)
     parser.add_argument("--epochs", type=int, required=True)
     parser.add_argument("--threads", type=int, required=True)
-    parser.add_argument("--rate", type=float, required=True)
+    parser.add_argument("--lr", type=float, required=True)
     args = parser.parse_args()
     start = time.perf_counter()
     model = fasttext.train_supervised(
@@ -27,11 +27,11 @@ def main() -> None:
         dim=args.dim,
         epoch=args.epochs,
         thread=args.threads,
-        lr=args.rate,
+        lr=args.lr,
         verbose=0,
     )
     seconds = time.perf_counter() - start
-    accuracy = model.test(str(args.held_out))[1]
+    accuracy = model.test(str(args.validation))[1]
     print(json.dumps({"seconds": seconds, "accuracy": accuracy}))
 
 

@@ -1,100 +1,61 @@
-"""Measure the most memory that each stage of the pipeline takes, on its real data.
+"""Measure the peak memory of each stage of the pipeline on its real data.
 
     python -m benchmarks.memory [--seconds 150]
 
-To be run after `dvc repro`: each stage of dvc.lock runs once more, by its own command, in a
-temporary copy of this folder. A training takes its most early on, when it has seen some of its
-largest batches, and may be stopped after so many seconds; the table says of which that was done.
-
-Ten times a second the processes of the stage are asked for their proportional share (PSS), in which
-a page that two of them use counts half in each. What comes and goes between two looks is seen by
-the system, which remembers the most that a single process had (RSS); what is told is the larger of
-the two. Writes benchmarks/memory.md and prints it.
+Run it after `dvc repro`. Each stage of dvc.lock runs once more in a temporary copy of this folder.
+A training reaches its peak early, when it has had some of its largest batches, so it may be stopped
+after some time. Writes benchmarks/memory.md. See README.md for what is measured.
 """
 
-import argparse
 import math
-import os
 import shlex
 import shutil
-import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 import yaml
 
-from benchmarks.common import machine, table, tree_memory, write
-from stages.common.processes import processors
-from stages.common.progress import say
+from benchmarks import harness
+from stages.common.errors import UserError, run_main
+from stages.common.processes import cpu_count
+from stages.common.progress import log
 
-PAUSE = 0.1  # seconds between two looks
-LIMIT = 2_048  # MiB
-NOT_NEEDED = shutil.ignore_patterns(".git", ".dvc", ".venv", "__pycache__")
-
-
-def peak(command: list[str], folder: Path, seconds: float) -> tuple[float, bool]:
-    """Run a command to its end, or for so many seconds.
-
-    Returns:
-        The most memory, in MiB, that it and its children had at once; whether it was stopped.
-    """
-    process = subprocess.Popen(command, cwd=folder)
-    end = time.monotonic() + seconds
-    most, stopped = 0, False
-    while True:
-        pid, status, usage = os.wait4(process.pid, os.WNOHANG)
-        if pid:
-            process.returncode = os.waitstatus_to_exitcode(status)
-            break
-        most = max(most, tree_memory(process.pid))
-        if not stopped and time.monotonic() > end:
-            process.terminate()
-            stopped = True
-        time.sleep(PAUSE)
-    if process.returncode and not stopped:
-        sys.exit(f"error: {shlex.join(command)} failed; is dvc.lock in step? run dvc repro")
-    largest = usage.ru_maxrss * (1 if sys.platform == "darwin" else 1_024)
-    return max(most, largest) / 2**20, stopped
+LIMIT_MIB = 2_048
+NOT_COPIED = shutil.ignore_patterns(".git", ".dvc", ".venv", ".venvs", "__pycache__")
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--seconds", type=float, default=math.inf, help="for a stage, at most")
-    parser.add_argument("--out", type=Path, default=Path("benchmarks/memory.md"))
-    arguments = parser.parse_args()
+    parser = harness.make_parser("memory")
+    parser.add_argument("--seconds", type=float, default=math.inf, help="maximum per stage")
+    args = parser.parse_args()
 
-    locked = yaml.safe_load(Path("dvc.lock").read_text("utf-8"))["stages"]
+    stages = yaml.safe_load((harness.ROOT / "dvc.lock").read_text("utf-8"))["stages"]
     rows: list[list[str]] = []
     above = []
-    for name, stage in locked.items():
+    for name, stage in stages.items():
+        command = [sys.executable, *shlex.split(stage["cmd"])[1:]]
         with tempfile.TemporaryDirectory() as folder:
-            copy = Path(folder) / "copy"  # a fresh one: a stage that is stopped leaves half a curve
-            shutil.copytree(".", copy, symlinks=True, ignore=NOT_NEEDED)
-            command = [sys.executable, *shlex.split(stage["cmd"])[1:]]
-            most, stopped = peak(command, copy, arguments.seconds)
-        note = f" (stopped after {arguments.seconds:.0f} s)" if stopped else ""
-        rows.append([f"{name}{note}", f"{most:,.0f} MiB"])
-        say(": ".join(rows[-1]))
-        above += [name] if most > LIMIT else []
-    limit = "" if math.isinf(arguments.seconds) else f" --seconds {arguments.seconds:.0f}"
-    write(
-        arguments.out,
-        [
-            "# The memory of the stages",
-            "",
-            "The most that each stage takes, all of its processes together, on the data of the"
-            f" committed results. {processors()} processors, as many of which as there are seeds"
-            f" train side by side. Made by `python -m benchmarks.memory{limit}`.",
-            machine(),
-            "",
-            *table(["stage", "peak"], rows),
-            f"Above {LIMIT:,} MiB: {', '.join(above) or 'none'}.",
-            "",
-        ],
+            copy = Path(folder) / "copy"
+            shutil.copytree(harness.ROOT, copy, symlinks=True, ignore=NOT_COPIED)
+            try:
+                stats = harness.run_monitored(command, copy, args.seconds)
+            except harness.UnavailableError as error:
+                raise UserError(f"stage {name} failed ({error}); run dvc repro") from None
+        mib = stats.memory / 2**20
+        note = f" (stopped after {args.seconds:.0f} s)" if stats.timed_out else ""
+        rows.append([f"{name}{note}", f"{mib:,.0f} MiB"])
+        log(": ".join(rows[-1]))
+        if mib > LIMIT_MIB:
+            above.append(name)
+    summary = (
+        "Peak memory of each stage, all of its processes together, on the data of the committed"
+        f" results. {cpu_count()} processors; that many seeds are trained in parallel."
     )
+    lines = harness.markdown_table(["stage", "peak"], rows)
+    lines += [f"Above {LIMIT_MIB:,} MiB: {', '.join(above) or 'none'}.", ""]
+    harness.write_report(args.out, "Peak memory of the stages", summary, lines)
 
 
 if __name__ == "__main__":
-    main()
+    run_main(main)

@@ -1,120 +1,103 @@
-"""Time the networks of projects 1 and 2 beside scikit-learn's and a scalar autograd.
+"""Time the networks of projects 1 and 2 next to scikit-learn's and a scalar autograd.
 
     python -m benchmarks.mlp
 
-Every contender trains the same network (one hidden layer, tanh) on the same points, with the same
-batch size, number of epochs, learning rate and momentum, in float64 on one thread; each computes
-its loss for every batch. The contenders take turns, several rounds; what is told are medians.
-One thing favours scikit-learn: for two classes it has one logistic output, we two in a softmax.
-Writes benchmarks/mlp.md and prints it.
+Writes benchmarks/mlp.md. See README.md for what is measured.
 """
 
-import argparse
 import statistics
 import warnings
 from collections.abc import Callable, Iterable
 from functools import partial
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.neural_network import MLPClassifier
 from threadpoolctl import threadpool_limits
 
-from benchmarks import scalar
-from benchmarks.common import WITHIN, machine, ratio, seconds_of, table, take_turns, write
+from benchmarks import harness, scalar
 from stages.mlp_numpy import model
 from stages.mlp_torch import by_hand, module, sequential
 from stages.points.generate import generate
 
 LEARNING_RATE, MOMENTUM = 0.02, 0.9
-OURS, SKLEARN, SCALAR = "by hand, NumPy", "scikit-learn MLPClassifier", "scalar autograd"
-SCALAR_ROUNDS = 3  # it is slow, and its ratio is not in doubt
-
-
-class Size(NamedTuple):
-    """What to train, and how long."""
-
-    points: int
-    hidden: int
-    batch: int
-    epochs: int
-    scalar_points: int  # as many as it can do in a few seconds; its time is scaled up
-
-
-SIZES = [Size(1_000, 16, 32, 20, 200), Size(100_000, 256, 200, 1, 20)]
+OURS, MICROGRAD = "by hand, NumPy", "scalar autograd"
 
 
 class Problem(NamedTuple):
-    """The same start for everyone; the batches are drawn by each anew, as part of its work."""
+    """What all contenders train, and for how long."""
 
     X: model.Array
-    labels: np.typing.NDArray[np.int64]
+    labels: npt.NDArray[np.int64]
     weights: model.Weights
+    batch_size: int
+    epochs: int
+    scalar_samples: int  # points for the scalar autograd, whose time is scaled up
+
+    def minibatches(self) -> Iterable[list[npt.NDArray[np.int64]]]:
+        """Draw the batches of all epochs; each contender of ours does so, as part of its work."""
+        rng = np.random.default_rng(0)
+        return model.minibatches(len(self.X), self.batch_size, self.epochs, rng)
+
+    @property
+    def num_steps(self) -> int:
+        return self.epochs * -(-len(self.X) // self.batch_size)
 
 
-def make(size: Size) -> Problem:
-    X, labels = generate("moons", size.points, 0.15, 2, 0)
-    return Problem(X, labels, model.initial(2, size.hidden, 2, np.random.default_rng(0)))
+def make_problem(
+    n_samples: int, hidden_size: int, batch_size: int, epochs: int, scalar_samples: int
+) -> Problem:
+    X, labels = generate("moons", n_samples, 0.15, 2, 0)
+    weights = model.init_weights(2, hidden_size, 2, np.random.default_rng(0))
+    return Problem(X, labels, weights, batch_size, epochs, scalar_samples)
 
 
-def exhaust(epochs: Iterable[Any]) -> None:
+def consume(epochs: Iterable[Any]) -> None:
     for _ in epochs:
         pass
 
 
-def ours(problem: Problem, size: Size) -> None:
-    order = model.schedule(size.points, size.batch, size.epochs, np.random.default_rng(0))
-    Y = model.one_hot(problem.labels, 2)
-    exhaust(model.fit(problem.X, Y, problem.weights, "tanh", order, LEARNING_RATE, MOMENTUM))
+def run_numpy(problem: Problem) -> None:
+    Y, batches = model.one_hot(problem.labels, 2), problem.minibatches()
+    consume(model.fit(problem.X, Y, problem.weights, "tanh", batches, LEARNING_RATE, MOMENTUM))
 
 
-def scikit_learn(problem: Problem, size: Size) -> None:
+def run_torch(fit: Callable[..., Iterable[Any]], problem: Problem) -> None:
+    X, labels = torch.from_numpy(problem.X), torch.from_numpy(problem.labels)
+    weights = tuple(map(torch.from_numpy, problem.weights))
+    batches = (list(map(torch.from_numpy, epoch)) for epoch in problem.minibatches())
+    consume(fit(X, labels, weights, "tanh", batches, LEARNING_RATE, MOMENTUM))
+
+
+def run_sklearn(problem: Problem) -> None:
     classifier = MLPClassifier(
-        (size.hidden,),
+        (len(problem.weights.b1),),
         activation="tanh",
         solver="sgd",
         alpha=0,
-        batch_size=size.batch,
+        batch_size=problem.batch_size,
         learning_rate_init=LEARNING_RATE,
         momentum=MOMENTUM,
         nesterovs_momentum=False,
-        max_iter=size.epochs,
-        n_iter_no_change=size.epochs + 1,  # no early end
+        max_iter=problem.epochs,
+        n_iter_no_change=problem.epochs + 1,  # no early stopping
         random_state=0,
     )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         classifier.fit(problem.X, problem.labels)
-    assert classifier.n_iter_ == size.epochs  # noqa: S101
+    assert classifier.n_iter_ == problem.epochs  # noqa: S101
 
 
-def torch_version(fit: Callable[..., Iterable[Any]]) -> Callable[[Problem, Size], None]:
-    def train(problem: Problem, size: Size) -> None:
-        order = model.schedule(size.points, size.batch, size.epochs, np.random.default_rng(0))
-        exhaust(
-            fit(
-                torch.from_numpy(problem.X),
-                torch.from_numpy(problem.labels),
-                tuple(map(torch.from_numpy, problem.weights)),
-                "tanh",
-                ([torch.from_numpy(rows) for rows in batches] for batches in order),
-                LEARNING_RATE,
-                MOMENTUM,
-            )
-        )
-
-    return train
-
-
-def matrix_products(problem: Problem, size: Size) -> None:
-    """Only the five matrix products of each batch, on arrays that are already there."""
-    X, A1 = problem.X[: size.batch], np.ones((size.batch, size.hidden))
-    dZ2, dZ1 = np.ones((size.batch, 2)), np.ones((size.batch, size.hidden))
-    W1, _, W2, _ = problem.weights
-    for _ in range(size.epochs * -(-size.points // size.batch)):
+def run_matrix_products(problem: Problem) -> None:
+    """Compute only the five matrix products of each batch."""
+    W1, b1, W2, _ = problem.weights
+    X, A1 = problem.X[: problem.batch_size], np.ones((problem.batch_size, len(b1)))
+    dZ2, dZ1 = np.ones((problem.batch_size, 2)), np.ones_like(A1)
+    for _ in range(problem.num_steps):
         X @ W1
         A1 @ W2
         A1.T @ dZ2
@@ -122,103 +105,74 @@ def matrix_products(problem: Problem, size: Size) -> None:
         X.T @ dZ1
 
 
-def sgd_steps(problem: Problem, size: Size) -> None:
-    """Only the updates of PyTorch's optimiser, one for each batch."""
+def run_sgd_updates(problem: Problem) -> None:
+    """Compute only the updates of PyTorch's optimizer."""
     parameters = [torch.tensor(W, requires_grad=True) for W in problem.weights]
     optimizer = torch.optim.SGD(parameters, lr=LEARNING_RATE, momentum=MOMENTUM)
     gradients = [torch.zeros_like(W) for W in parameters]
-    for _ in range(size.epochs * -(-size.points // size.batch)):
+    for _ in range(problem.num_steps):
         for W, dW in zip(parameters, gradients, strict=True):
             W.grad = dW
         optimizer.step()
         optimizer.zero_grad()
 
 
-def scalars(problem: Problem, size: Size) -> None:
-    """One epoch of the first points."""
-    m = size.scalar_points
-    order = model.schedule(m, size.batch, 1, np.random.default_rng(0))
-    scalar.fit(
-        problem.X[:m].tolist(),
-        problem.labels[:m].tolist(),
-        [np.atleast_2d(W).tolist() for W in problem.weights],
-        ([rows.tolist() for rows in batches] for batches in order),
-        LEARNING_RATE,
-        MOMENTUM,
-    )
+def run_micrograd(problem: Problem) -> None:
+    """Train one epoch on the first points."""
+    m = problem.scalar_samples
+    few = problem._replace(X=problem.X[:m], labels=problem.labels[:m], epochs=1)
+    weights = [np.atleast_2d(W).tolist() for W in problem.weights]
+    batches = ([rows.tolist() for rows in epoch] for epoch in few.minibatches())
+    scalar.fit(few.X.tolist(), few.labels.tolist(), weights, batches, LEARNING_RATE, MOMENTUM)
 
 
-CONTENDERS: dict[str, Callable[[Problem, Size], None]] = {
-    OURS: ours,
-    SKLEARN: scikit_learn,
-    "PyTorch, by hand": torch_version(by_hand.fit),
-    "PyTorch, nn.Sequential": torch_version(sequential.fit),
-    "PyTorch, nn.Module": torch_version(module.fit),
-    "the matrix products alone, NumPy": matrix_products,
-    "the updates of torch.optim.SGD alone": sgd_steps,
-    SCALAR: scalars,
+CONTENDERS: dict[str, Callable[[Problem], None]] = {
+    OURS: run_numpy,
+    "scikit-learn MLPClassifier": run_sklearn,
+    "PyTorch, by hand": partial(run_torch, by_hand.fit),
+    "PyTorch, nn.Sequential": partial(run_torch, sequential.fit),
+    "PyTorch, nn.Module": partial(run_torch, module.fit),
+    "only the matrix products, NumPy": run_matrix_products,
+    "only the updates of torch.optim.SGD": run_sgd_updates,
+    MICROGRAD: run_micrograd,
 }
 
 
-def measure(size: Size, rounds: int) -> dict[str, list[float]]:
-    """Seconds an epoch of each contender, a number for each round; the slow one has fewer."""
-    problem = make(size)
-    quick = {name: train for name, train in CONTENDERS.items() if name != SCALAR}
-    times: dict[str, list[float]] = {name: [] for name in CONTENDERS}
-    # The first round warms up; the slow one takes part in it and in the first ones that count.
-    for contenders, turns, warm_ups in (
-        (CONTENDERS, min(rounds, SCALAR_ROUNDS), 1),
-        (quick, max(0, rounds - SCALAR_ROUNDS), 0),
-    ):
-        taken = take_turns(
-            {
-                name: partial(seconds_of, partial(train, problem, size))
-                for name, train in contenders.items()
-            },
-            turns,
-            warm_ups,
-        )
-        for name, seconds in taken.items():
-            scale = size.points / size.scalar_points if name == SCALAR else 1 / size.epochs
-            times[name] += [second * scale for second in seconds]
-    return times
-
-
-def report(size: Size, times: dict[str, list[float]]) -> list[str]:
-    """A table in Markdown."""
+def measure(problem: Problem, rounds: int) -> list[str]:
+    """Return the report on one problem."""
+    turns = {
+        name: partial(harness.timeit, partial(CONTENDERS[name], problem)) for name in CONTENDERS
+    }
+    results = harness.run_interleaved(turns, rounds, warm_ups=1)
+    scales = dict.fromkeys(CONTENDERS, 1 / problem.epochs)
+    scales[MICROGRAD] = len(problem.X) / problem.scalar_samples
+    per_epoch = {name: [scales[name] * t for t in times] for name, times in results.items()}
     rows = []
-    for name, seconds in times.items():
-        note = f" (scaled up from {size.scalar_points} points)" if name == SCALAR else ""
-        median, against = 1000 * statistics.median(seconds), ratio(seconds, times[OURS])
-        rows.append([f"{name}{note}", f"{median:,.1f} ms", f"{against:,.2f} ×"])
+    for name, seconds in per_epoch.items():
+        note = f" (scaled up from {problem.scalar_samples} points)" if name == MICROGRAD else ""
+        milliseconds = 1000 * statistics.median(seconds)
+        relative = harness.median_ratio(seconds, per_epoch[OURS])
+        rows.append([f"{name}{note}", f"{milliseconds:,.1f} ms", f"{relative:,.2f} ×"])
     return [
-        f"### {size.points:,} points, {size.hidden} hidden units, batches of {size.batch}",
+        f"### {len(problem.X):,} points, {len(problem.weights.b1)} hidden units, batches of"
+        f" {problem.batch_size}",
         "",
-        *table(["network", "an epoch", "against by hand, NumPy"], rows),
+        *harness.markdown_table(["network", "time per epoch", "relative to NumPy by hand"], rows),
     ]
 
 
 def main() -> None:
-    """Measure, print and write the tables."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--rounds", type=int, default=11)
-    parser.add_argument("--out", type=Path, default=Path("benchmarks/mlp.md"))
-    arguments = parser.parse_args()
-
+    args = harness.make_parser("mlp", rounds=11).parse_args()
     torch.set_num_threads(1)
-    lines = [
-        "# The perceptron, timed",
-        "",
-        f"One hidden layer, tanh, SGD with momentum, float64, one thread; the median of"
-        f" {arguments.rounds} rounds in which the contenders take turns; {WITHIN}. Made by"
-        " `python -m benchmarks.mlp`.",
-        machine("numpy", "scikit-learn", "torch"),
-        "",
-    ]
     with threadpool_limits(1):
-        for size in SIZES:
-            lines += report(size, measure(size, arguments.rounds))
-    write(arguments.out, lines)
+        lines = measure(make_problem(1_000, 16, 32, 20, scalar_samples=200), args.rounds)
+        lines += measure(make_problem(100_000, 256, 200, 1, scalar_samples=20), args.rounds)
+    summary = (
+        f"One hidden layer, tanh, SGD with momentum, float64, one thread. Medians of {args.rounds}"
+        f" rounds in which the contenders take turns; {harness.RATIO_NOTE}."
+    )
+    title = "The multi-layer perceptron, timed"
+    harness.write_report(args.out, title, summary, lines, "numpy", "scikit-learn", "torch")
 
 
 if __name__ == "__main__":

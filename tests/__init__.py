@@ -1,3 +1,1 @@
-"""The tests; their folders are those of stages."""
-
-import stages  # noqa: F401  before PyTorch: threads wait for each other as in the pipeline
+"""The tests. Their folders mirror those of `stages`; the files here test the whole repository."""

@@ -1,23 +1,24 @@
-"""The pipeline in a temporary clone of the repository, on little made-up data."""
+"""The pipeline in a temporary clone of the repository, on a small made-up data set."""
 
 import hashlib
+import json
 import os
-import re
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import yaml
 
-from stages.imdb.archive import digest, read_archive
+from stages.imdb.download.aclimdb import read_archive, reviews_sha256
 from tests.imdb.made_up import PER_CLASS, files, pack
 from tests.imdb.server import Behaviour, serve
 
 ROOT = Path(__file__).parent.parent
 
-SMALL = {
-    "points": {"size": 200},
+SMALL: dict[str, object] = {
+    "points": {"n_samples": 200},
     "mlp": {"epochs": 5},
     "imdb": {
         "source": "stanford",
@@ -25,18 +26,19 @@ SMALL = {
         "embedding_dim": 8,
         "validation": 0.2,
         "seeds": [1, 2],
-        "mean": {"epochs": 8, "batch": 8, "learning_rate": 0.05},
-        "pretrain": {"batch": 4, "steps": 8, "sample": 10},
-        "lstm": {"epochs": 3, "batch": 8, "hidden": 8, "learning_rate": 0.02},
-        "words": ["excellent", "awful"],
+        "mean": {"epochs": 8, "batch_size": 8, "learning_rate": 0.05},
+        "pretrain": {"batch_size": 4, "bptt": 8, "num_sampled": 10},
+        "lstm": {"epochs": 3, "batch_size": 8, "hidden_size": 8, "learning_rate": 0.02},
+        "neighbour_words": ["excellent", "awful"],
     },
 }
 
 
 def update(tree: dict[str, object], changes: dict[str, object]) -> None:
+    """Set some values of nested dictionaries; a new key is a mistake."""
     for key, value in changes.items():
+        branch = tree[key]
         if isinstance(value, dict):
-            branch = tree[key]
             assert isinstance(branch, dict)
             update(branch, value)
         else:
@@ -44,104 +46,152 @@ def update(tree: dict[str, object], changes: dict[str, object]) -> None:
 
 
 class Clone:
-    """A repository in a temporary folder, and the commands that a user gives there."""
+    """A repository in a temporary folder, and the commands that a user runs there."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
     def fork(self, folder: Path) -> "Clone":
-        """A git clone of this one that shares its DVC cache, all of its data checked out."""
-        other = Clone(folder)
-        self.git("clone", "-q", str(self.folder), str(folder))
-        other.dvc("cache", "dir", "--local", str(self.folder / ".dvc" / "cache"))
-        other.dvc("checkout")
-        return other
+        """Copy everything: work tree, git repository and DVC cache."""
+        shutil.copytree(self.folder, folder, symlinks=True)
+        return Clone(folder)
 
-    def command(
-        self, *args: str, cwd: Path | None = None, archive: Path | None = None
-    ) -> subprocess.CompletedProcess[str]:
-        """Run a command as a user does who has activated the environment, or named an archive."""
-        environment = {key: value for key, value in os.environ.items() if key != "IMDB_ARCHIVE"}
-        if archive:
-            environment["IMDB_ARCHIVE"] = str(archive)
-        environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{environment['PATH']}"
-        environment["GIT_AUTHOR_NAME"] = environment["GIT_COMMITTER_NAME"] = "a test"
-        environment["GIT_AUTHOR_EMAIL"] = environment["GIT_COMMITTER_EMAIL"] = "test@localhost"
+    def command(self, *args: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        """Run a command as a user who has activated the environment."""
         return subprocess.run(
             args,
             capture_output=True,
             text=True,
-            cwd=cwd or self.folder,
-            env=environment,
+            cwd=self.folder,
+            env=_environment(environment),
             check=False,
         )
 
-    def dvc(self, *args: str, archive: Path | None = None) -> str:
-        done = self.command("dvc", *args, archive=archive)
-        assert done.returncode == 0, done.stdout + done.stderr
-        return done.stdout
+    def start(self, *args: str, **environment: str) -> subprocess.Popen[bytes]:
+        """Start a command in a session of its own, so that Ctrl-C reaches nothing else.
+
+        Its output is appended to `log_path`: a pipe without a reader would block it.
+        """
+        # A process started in the background of a shell ignores Ctrl-C, and so do its children.
+        if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+        with self.log_path.open("ab") as log:
+            return subprocess.Popen(
+                args,
+                stdout=log,
+                stderr=log,
+                cwd=self.folder,
+                env=_environment(environment),
+                start_new_session=True,
+            )
+
+    @property
+    def log_path(self) -> Path:
+        """The output of the commands that were started."""
+        return self.folder.with_suffix(".log")
+
+    def dvc(self, *args: str, **environment: str) -> str:
+        """Run a DVC command that must succeed; return its output."""
+        return self._checked("dvc", *args, **environment)
 
     def git(self, *args: str) -> str:
-        done = self.command("git", *args)
-        assert done.returncode == 0, done.stdout + done.stderr
-        return done.stdout
+        """Run a git command that must succeed; return its output."""
+        return self._checked("git", *args)
+
+    def _checked(self, *args: str, **environment: str) -> str:
+        process = self.command(*args, **environment)
+        assert process.returncode == 0, process.stdout + process.stderr
+        return process.stdout
+
+    def lock(self) -> str:
+        """Return the content of dvc.lock, which has a checksum of every output."""
+        return (self.folder / "dvc.lock").read_text("utf-8")
+
+    def locked_stages(self) -> dict[str, dict[str, list[dict[str, str]]]]:
+        """Return the stages of dvc.lock by name; those of a matrix one by one."""
+        return yaml.safe_load(self.lock())["stages"]
+
+    def outputs(self) -> list[Path]:
+        """Return the paths of all outputs in dvc.lock."""
+        stages = self.locked_stages().values()
+        return [self.folder / out["path"] for stage in stages for out in stage.get("outs", [])]
 
     def stale(self) -> set[str]:
-        """The stages that have changed, and those that follow from them."""
-        stages = yaml.safe_load((self.folder / "dvc.lock").read_text("utf-8"))["stages"]
-        stale = set(re.findall(r"Running stage '(.*?)'", self.dvc("repro", "--dry")))
-        waiting = list(stale)
-        while waiting:
-            outs = [out["path"] for out in stages[waiting.pop()].get("outs", [])]
+        """Return the stages that have changed, and those that depend on their outputs."""
+        stages = self.locked_stages()
+        stale = set(json.loads(self.dvc("status", "--json")))
+        pending = list(stale)
+        while pending:
+            outs = {out["path"] for out in stages[pending.pop()].get("outs", [])}
             for name, stage in stages.items():
                 if name not in stale and any(dep["path"] in outs for dep in stage["deps"]):
                     stale.add(name)
-                    waiting.append(name)
+                    pending.append(name)
         return stale
 
     def set(self, changes: dict[str, object]) -> None:
+        """Change some values of params.yaml."""
         path = self.folder / "params.yaml"
         tree = yaml.safe_load(path.read_text("utf-8"))
         update(tree, changes)
         path.write_text(yaml.safe_dump(tree), "utf-8")
 
+    def commit(self, message: str = "test") -> None:
+        """Commit everything."""
+        self.git("add", "-A")
+        self.git("commit", "-qm", message)
+
+
+def _environment(changes: dict[str, str]) -> dict[str, str]:
+    environment = {key: value for key, value in os.environ.items() if key != "IMDB_ARCHIVE"}
+    environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{environment['PATH']}"
+    for role in ("AUTHOR", "COMMITTER"):
+        environment |= {f"GIT_{role}_NAME": "test", f"GIT_{role}_EMAIL": "test@localhost"}
+    return environment | changes
+
 
 def copy_work_tree(folder: Path, leave_out: tuple[str, ...] = ()) -> Clone:
-    """Copy the files that git knows or would add, but those whose paths begin as `leave_out`."""
-    clone = Clone(folder)
-    listed = clone.command("git", "ls-files", "-co", "--exclude-standard", cwd=ROOT).stdout
-    for name in listed.splitlines():
+    """Copy the files that git tracks or would add, except paths that start with `leave_out`."""
+    for name in Clone(ROOT).git("ls-files", "-co", "--exclude-standard").splitlines():
         if (ROOT / name).is_file() and not name.startswith(leave_out):
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(ROOT / name, folder / name)
+    return Clone(folder)
+
+
+def create_clone(
+    folder: Path, archive: Path, url: str, changes: dict[str, object] | None = None
+) -> Clone:
+    """Copy the work tree, without results, to a git repository of its own; set small parameters.
+
+    Args:
+        folder: Where to create it.
+        archive: An archive of made-up reviews.
+        url: Where that archive is served.
+        changes: More values for params.yaml.
+    """
+    clone = copy_work_tree(folder, leave_out=("metrics/", "plots/", "dvc.lock"))
+    clone.set(SMALL)
+    source = {
+        "url": url,
+        "sha256": hashlib.sha256(archive.read_bytes()).hexdigest(),
+        "reviews_sha256": reviews_sha256(read_archive(archive, PER_CLASS)),
+        "reviews_per_class": PER_CLASS,
+    }
+    clone.set({"imdb": {"archive": source}})
+    clone.set(changes or {})
+    clone.git("init", "-q", "-b", "main")
+    clone.commit()
     return clone
 
 
-def reproduced(folder: Path, server: Path) -> Clone:
-    """A clone in which `dvc repro` has run once, the server breaking off the first download."""
-    clone = copy_work_tree(folder, leave_out=("metrics/", "plots/", "dvc.lock"))
-    archive = pack(files(), server / "archive.tar.gz")
-    content = archive.read_bytes()
-    behaviour = Behaviour(content, faults=[len(content) // 2])
+def create_reproduced_clone(folder: Path, archive: Path) -> Clone:
+    """Create a clone and run the pipeline there once; the server breaks off the first download."""
+    size = pack(files(), archive).stat().st_size
+    behaviour = Behaviour(archive.read_bytes(), faults=[size // 2])
     with serve(behaviour) as url:
-        clone.set(SMALL)
-        clone.set(
-            {
-                "imdb": {
-                    "archive": {
-                        "url": url,
-                        "sha256": hashlib.sha256(content).hexdigest(),
-                        "reviews_sha256": digest(read_archive(archive, PER_CLASS)),
-                        "reviews_per_class": PER_CLASS,
-                    }
-                }
-            }
-        )
-        clone.git("init", "-q", "-b", "main")
-        clone.git("add", "-A")
-        clone.git("commit", "-qm", "a clone")
+        clone = create_clone(folder, archive, url)
         clone.dvc("repro")
-    assert behaviour.requests == [None, f"bytes={len(content) // 2}-"]
-    clone.git("add", "-A")
-    clone.git("commit", "-qm", "results")
+    assert behaviour.requests == [None, f"bytes={size // 2}-"]
+    clone.commit("results")
     return clone

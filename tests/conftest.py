@@ -1,5 +1,6 @@
-"""What the tests of several projects share."""
+"""Fixtures that the tests of several projects share."""
 
+import fcntl
 import os
 import subprocess
 import sys
@@ -8,18 +9,32 @@ from collections.abc import Callable
 import pytest
 from hypothesis import settings
 
-from tests.clone import ROOT, Clone, reproduced
+from tests.clone import ROOT, Clone, create_reproduced_clone
 
-# How fast a machine is, or what else it does, is no matter of the tests.
+# Tests must not depend on the speed of the machine.
 settings.register_profile("any machine", deadline=None)
 settings.load_profile("any machine")
+
+# The slowest files, slowest first. With pytest-xdist, which gives each worker a file at a time, the
+# workers then end at about the same time.
+SLOW_FILES = ["test_pipeline.py", "test_distributed.py", "test_faults.py", "test_experiments.py"]
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Run the slowest files first."""
+
+    def rank(item: pytest.Item) -> int:
+        name = item.path.name
+        return SLOW_FILES.index(name) if name in SLOW_FILES else len(SLOW_FILES)
+
+    items.sort(key=rank)
+
+
 @pytest.fixture
 def stage() -> Run:
-    """Run a stage through its command line: `stage("imdb.tokenize", "--reviews", path, …)`."""
+    """Run a stage: `stage("imdb.preprocess.tokenize", "--reviews", path, …)`."""
 
     def run(module: str, *args: object, **environment: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
@@ -36,5 +51,17 @@ def stage() -> Run:
 
 @pytest.fixture(scope="session")
 def clone(tmp_path_factory: pytest.TempPathFactory) -> Clone:
-    """The one clone of a session in which `dvc repro` has run; leave it as you find it."""
-    return reproduced(tmp_path_factory.mktemp("clone"), tmp_path_factory.mktemp("server"))
+    """The clone in which `dvc repro` has run once; read it, or change a fork of it.
+
+    The workers of pytest-xdist share it: the first one that needs it creates it.
+    """
+    base = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        base = base.parent
+    folder, complete = base / "clone", base / "clone-complete"
+    with (base / "clone-lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not complete.exists():
+            create_reproduced_clone(folder, base / "archive.tar.gz")
+            complete.touch()
+    return Clone(folder)

@@ -1,6 +1,6 @@
-"""A real SSH server on this machine for one folder: `python -m tests.ssh_server FOLDER CLIENT_KEY`.
+"""An SSH server for one folder on this machine: `python -m tests.ssh_server FOLDER CLIENT_KEY`.
 
-It prints its port, and lets in whoever has the private key of the public key CLIENT_KEY.
+It prints its port and accepts the owner of the private key that belongs to CLIENT_KEY.
 """
 
 import asyncio
@@ -10,7 +10,7 @@ import asyncssh
 
 
 async def serve(folder: str, client_key: str) -> None:
-    """Serve files by SFTP until this process is ended; `/` is `folder`."""
+    """Serve files by SFTP until this process ends; the server's `/` is `folder`."""
     server = await asyncssh.listen(
         "127.0.0.1",
         0,

@@ -1,6 +1,5 @@
-"""What the campaign of tests/faults does at random, once each and at a moment of our choosing."""
+"""Kills at chosen moments; tests/faults kills at random ones."""
 
-import os
 import shutil
 import subprocess
 import time
@@ -12,136 +11,91 @@ import psutil
 import pytest
 
 from tests.clone import Clone
-from tests.faults.kills import GUARD, SIGNALS, mend, still_running, under_way
-from tests.faults.side_by_side import experiments
-from tests.faults.site import litter, lock, log, start
-from tests.faults.starve import Stage, starved
+from tests.faults.kills import (
+    TIMEOUT,
+    Kill,
+    difference,
+    repair,
+    send,
+    stage_process,
+    survivors,
+)
 
 
-def under_checkpoint(
-    fork: Clone, stage: str, name: str, shell: str
-) -> tuple[subprocess.Popen[bytes], psutil.Process, list[psutil.Process]]:
-    """Train again, from the beginning, until there is a checkpoint of such a name.
+def train_until_checkpoint(
+    clone: Clone, stage: str, pattern: str, shell: str
+) -> tuple[subprocess.Popen[bytes], list[psutil.Process]]:
+    """Train from scratch until there is a checkpoint whose name matches `pattern`.
 
-    DVC runs the stage in `shell`: bash makes way for it, dash, most often /bin/sh, does not.
+    Args:
+        clone: Where to train.
+        stage: What to train.
+        pattern: Of a file name.
+        shell: In which DVC runs the stage. bash replaces itself by the stage; dash, which is often
+            /bin/sh, stays as its parent.
 
     Returns:
-        DVC, the stage, and the processes that train.
+        DVC, and the processes that train.
     """
     environment = {"CHECKPOINT_SECONDS": "0", "SHELL": shutil.which(shell) or "/bin/sh"}
-    process = start(fork, "dvc", "repro", "--force", "--single-item", stage, **environment)
-    folder = fork.folder / "data/imdb/.checkpoints" / stage
-    end = time.monotonic() + GUARD
-    victim: psutil.Process | None = None
-    workers: list[psutil.Process] = []
-    while not list(folder.glob(name)):
-        assert process.poll() is None, log(fork).read_text("utf-8")
-        assert time.monotonic() < end, "no checkpoint"
-        if victim is None:
-            _, victim = under_way(psutil.Process(process.pid))
-        else:
-            workers = victim.children(recursive=True)
+    command = ["dvc", "repro", "--force", "--single-item", stage]
+    dvc = clone.start(*command, **environment)
+    folder = clone.folder / "data/imdb/.checkpoints" / stage
+    deadline = time.monotonic() + TIMEOUT
+    while not list(folder.glob(pattern)):
+        assert dvc.poll() is None, clone.log_path.read_text("utf-8")
+        assert time.monotonic() < deadline, "no checkpoint"
         time.sleep(0.01)
-    assert victim
-    return process, victim, workers or [victim]
+    process = stage_process(psutil.Process(dvc.pid))
+    assert process
+    return dvc, process.children(recursive=True) or [process]
 
 
 @contextmanager
-def held_still(workers: list[psutil.Process]) -> Iterator[None]:
-    """Stop those who train until the stage has learned what befell it: they might end before.
-
-    It looks twice a second whether DVC still lives, and a busy machine may keep it from that.
-    """
-    for worker in workers:
-        worker.suspend()
+def suspended(processes: list[psutil.Process]) -> Iterator[None]:
+    """Suspend a training while it is killed, so that it cannot end before it notices."""
+    for process in processes:
+        process.suspend()
     yield
-    time.sleep(5)
-    for worker in workers:
+    time.sleep(3)  # a stage looks twice per second whether DVC is alive
+    for process in processes:
         with suppress(psutil.NoSuchProcess):
-            worker.resume()
+            process.resume()
 
 
 @pytest.mark.parametrize(
-    ("stage", "how", "whom", "checkpoint", "shell"),
+    ("stage", "kill", "pattern", "shell"),
     [
-        ("lstm", "Ctrl-C", "all", "*.safetensors", "sh"),
-        ("lstm", "SIGTERM", "all", "*.safetensors", "bash"),
-        ("lstm", "SIGKILL", "stage", "seed-?-2.safetensors", "sh"),  # when it refines
-        ("lstm", "SIGKILL", "dvc", "*.safetensors", "sh"),
-        ("pretrain", "SIGKILL", "dvc", "*.safetensors", "bash"),
+        ("lstm", Kill("Ctrl-C", "all"), "*.safetensors", "sh"),
+        ("mean", Kill("SIGTERM", "all"), "*.safetensors", "bash"),
+        ("lstm", Kill("SIGKILL", "stage"), "seed-?-2.safetensors", "sh"),  # while fine-tuning
+        ("lstm", Kill("SIGKILL", "dvc"), "*.safetensors", "sh"),
+        ("pretrain", Kill("SIGKILL", "dvc"), "*.safetensors", "bash"),
     ],
+    ids=str,
 )
-def test_a_killed_training_goes_on_to_the_same_bits(
-    clone: Clone, tmp_path: Path, stage: str, how: str, whom: str, checkpoint: str, shell: str
+def test_a_killed_training_continues_to_the_same_bytes(
+    clone: Clone, tmp_path: Path, stage: str, kill: Kill, pattern: str, shell: str
 ) -> None:
     fork = clone.fork(tmp_path / "fork")
-    before = lock(fork)
-    process, victim, workers = under_checkpoint(fork, stage, checkpoint, shell)
-    with held_still(workers):
-        dvc = psutil.Process(process.pid)
-        family = [dvc, *dvc.children(recursive=True)]
-        if whom == "all":
-            os.killpg(process.pid, SIGNALS[how])
-        else:
-            (dvc if whom == "dvc" else victim).send_signal(SIGNALS[how])
-    process.wait()
-    assert still_running(family) == []
-    if how == "Ctrl-C":
-        assert log(fork).read_text("utf-8").count("stopped; the same command goes on") == 1
-    assert not list((fork.folder / "data/imdb").glob(f"{stage}*")), "a half-done output"
+    dvc, training = train_until_checkpoint(fork, stage, pattern, shell)
+    with suspended(training):
+        family = send(kill, psutil.Process(dvc.pid))
+    dvc.wait()
+    assert survivors(family) == []
+    if kill.signal_name == "Ctrl-C":
+        assert fork.log_path.read_text("utf-8").count("run the same command again") == 1
+    assert not list((fork.folder / "data/imdb").glob(f"{stage}*")), "an unfinished output"
 
-    again = start(
-        fork, "dvc", "repro", "--force", "--single-item", stage, CHECKPOINT_SECONDS="0.1"
-    ).wait()
-    said = log(fork).read_text("utf-8")
-    assert again == 0, said
-    assert "resumed after step" in said
-    assert lock(fork) == before
-    assert litter(fork) == []
+    run = fork.command("dvc", "repro", "--force", "--single-item", stage)
+    assert run.returncode == 0, run.stderr
+    assert "resumed after step" in run.stderr
+    assert difference(fork, clone) == ""
 
 
-def test_what_dvc_had_not_finished_writing_can_be_mended(clone: Clone, tmp_path: Path) -> None:
-    """DVC writes two files in place; what a kill leaves of them DVC tells, and is easily mended."""
+def test_a_dvc_lock_cut_short_is_repaired_by_git(clone: Clone, tmp_path: Path) -> None:
     fork = clone.fork(tmp_path / "fork")
-    before = lock(fork)
-    (fork.folder / "dvc.lock").write_text(before[: before.index("size:") + 2], "utf-8")
-    assert mend(fork) == "dvc.lock"
-    assert lock(fork) == before
-    (fork.folder / ".dvc/tmp/rwlock").write_text('{"read": {', "utf-8")
-    assert mend(fork) == "rwlock"
-    assert mend(fork) == ""
-
-
-def test_experiments_at_once_give_what_they_give_in_turn(clone: Clone, tmp_path: Path) -> None:
-    results = []
-    for together in (False, True):
-        # Each with a cache of its own: else the second would find there what the first has done.
-        copy = Clone(tmp_path / f"together-{together}")
-        shutil.copytree(clone.folder, copy.folder, symlinks=True)
-        wishes = {"few": "mlp.epochs=2", "narrow": "mlp.hidden=4"}
-        results.append(experiments(copy, wishes, together, "mlp_numpy"))
-    assert results[0] == results[1]
-    assert len({lock(clone), *results[0]}) == 3
-
-
-def test_a_stage_that_fails_may_leave_curves_cut_short_and_nothing_else(tmp_path: Path) -> None:
-    (tmp_path / "live").mkdir()
-    (tmp_path / "live/loss.tsv").write_text("whole")
-    (tmp_path / "live/metrics.json").write_text("whole")
-    (tmp_path / "weights").write_text("whole")
-
-    def failing(code: int, *names: str) -> str:
-        """What is said of an attempt that spoils files, and of one after it that mends them."""
-
-        def attempt(stage: Stage) -> subprocess.CompletedProcess[str]:
-            for name in names:
-                (tmp_path / name).write_text("half")
-            return subprocess.CompletedProcess([], code, "", "error: no space left")
-
-        mend = "; ".join(f"open({name!r}, 'w').write('whole')" for name in names)
-        stage = Stage("made up", ["python", "-c", mend], ["live", "weights"])
-        return starved(stage, tmp_path, attempt)
-
-    assert failing(1, "live/loss.tsv", "live/metrics.json") == ""
-    assert failing(0, "live/loss.tsv") == "its outputs changed: live/loss.tsv"
-    assert failing(1, "weights") == "its outputs changed: weights"
+    lock = fork.lock()
+    (fork.folder / "dvc.lock").write_text(lock[: lock.index("size:") + 2], "utf-8")
+    assert repair(fork) == "dvc.lock"
+    assert fork.stale() == set()

@@ -1,4 +1,4 @@
-"""The first thing that a newcomer meets: what `make` says, also where something is missing."""
+"""The targets of the Makefile, and their messages where something is missing."""
 
 import os
 import re
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.skipif(MAKE is None, reason="needs make")
 
 @pytest.fixture
 def fresh(tmp_path: Path) -> Path:
-    """A folder where nothing is set up, and a `bin` with this Python and git and nothing else."""
+    """A folder without an environment, and a folder `bin` with only this Python and git."""
     for name in ("Makefile", "pyproject.toml", "constraints.txt"):
         shutil.copy(ROOT / name, tmp_path)
     (tmp_path / "bin").mkdir()
@@ -29,45 +29,52 @@ def fresh(tmp_path: Path) -> Path:
 
 
 def make(folder: Path, *args: str, path: str = "", **environment: str) -> tuple[int, str]:
-    """Run make with only `bin` to find programs in; its exit code and all that it says."""
+    """Run make; return its exit code and its output.
+
+    Args:
+        folder: Where to run it; programs are found in its folder `bin` only.
+        args: Of make.
+        path: More folders for programs.
+        environment: More variables.
+    """
     assert MAKE
-    done = subprocess.run(
+    process = subprocess.run(
         [MAKE, *args],
         capture_output=True,
         text=True,
         cwd=folder,
-        env={"PATH": f"{folder / 'bin'}{path}", **environment},
+        env={"PATH": f"{folder / 'bin'}{os.pathsep}{path}", **environment},
         check=False,
     )
-    return done.returncode, done.stdout + done.stderr
+    return process.returncode, process.stdout + process.stderr
 
 
-def refused(outcome: tuple[int, str], folder: Path) -> str:
-    """The one line that says why make did nothing; nothing is left half made."""
-    code, said = outcome
+def error_line(result: tuple[int, str], folder: Path) -> str:
+    """Return the only line that a failed make prints; it must not leave half an environment."""
+    code, output = result
     assert code != 0
     assert not (folder / ".venv").exists()
-    lines = [line for line in said.splitlines() if not line.startswith("make")]
-    assert len(lines) == 1, said
+    lines = [line for line in output.splitlines() if not line.startswith("make")]
+    assert len(lines) == 1, output
     return lines[0]
 
 
 def test_make_alone_lists_its_targets(fresh: Path) -> None:
-    code, said = make(fresh, path=f"{os.pathsep}{os.environ['PATH']}")
+    code, output = make(fresh, path=os.environ["PATH"])
     assert code == 0
     targets = re.findall(r"^\.PHONY: (\w+)", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE)
-    assert re.findall(r"^  make (\w+) +\w", said, re.MULTILINE) == targets
+    assert re.findall(r"^  make (\w+) +\w", output, re.MULTILINE) == targets
     assert not (fresh / ".venv").exists()
 
 
 @pytest.mark.parametrize("target", ["repro", "test", "plots"])
-def test_without_python(fresh: Path, target: str) -> None:
+def test_a_missing_python_is_an_error(fresh: Path, target: str) -> None:
     (fresh / "bin" / "python3").unlink()
-    said = refused(make(fresh, target), fresh)
-    assert said.startswith("error: python3 not found; install Python 3.11 or newer")
+    error = error_line(make(fresh, target), fresh)
+    assert error.startswith("error: python3 not found; install Python 3.11 or newer")
 
 
-def test_with_an_old_python(fresh: Path) -> None:
+def test_an_old_python_is_an_error(fresh: Path) -> None:
     (fresh / "bin" / "python3").unlink()
     old = fresh / "bin" / "python3"
     old.write_text(
@@ -76,20 +83,44 @@ def test_with_an_old_python(fresh: Path) -> None:
         f'  exec {sys.executable} -c "import sys; sys.version_info = (3, 10, 4); $2"; fi\n'
     )
     old.chmod(0o755)
-    said = refused(make(fresh, "repro"), fresh)
-    assert said.startswith("error: Python 3.10.4 is too old; Python 3.11 or newer is needed")
+    error = error_line(make(fresh, "repro"), fresh)
+    assert error.startswith("error: Python 3.10.4 is too old; Python 3.11 or newer is needed")
 
 
-def test_without_git(fresh: Path) -> None:
+def test_a_missing_git_is_an_error(fresh: Path) -> None:
     (fresh / "bin" / "git").unlink()
-    assert refused(make(fresh, "repro"), fresh) == "error: git not found; install git"
+    assert error_line(make(fresh, "repro"), fresh) == "error: git not found; install git"
 
 
-def test_without_room_on_the_disk(fresh: Path) -> None:
+def test_a_full_disk_is_an_error(fresh: Path) -> None:
     (fresh / "sitecustomize.py").write_text(
         "import shutil\n"
         "from types import SimpleNamespace\n"
         "shutil.disk_usage = lambda path: SimpleNamespace(free=5.9e9)\n"
     )
-    said = refused(make(fresh, "repro", PYTHONPATH=str(fresh)), fresh)
-    assert said == "error: less than 6 GB free on this disk"
+    error = error_line(make(fresh, "repro", PYTHONPATH=str(fresh)), fresh)
+    assert error == "error: less than 6 GB free on this disk"
+
+
+@pytest.mark.parametrize(
+    ("archive", "expected"),
+    [
+        ("copy.tar.gz", "{folder}/copy.tar.gz"),
+        ("my data/a copy.tar.gz", "{folder}/my data/a copy.tar.gz"),
+        ("/my data/a copy.tar.gz", "/my data/a copy.tar.gz"),
+    ],
+)
+def test_the_path_of_an_archive_may_be_relative_and_contain_blanks(
+    fresh: Path, archive: str, expected: str
+) -> None:
+    environment = fresh / ".venv" / "bin"
+    environment.mkdir(parents=True)
+    for name, command in {"dvc": 'echo "archive: $IMDB_ARCHIVE"', "python": "true"}.items():
+        (environment / name).write_text(f"#!{shutil.which('sh')}\n{command}\n")
+        (environment / name).chmod(0o755)
+    (fresh / ".venv" / ".ready").touch()
+    code, output = make(fresh, "repro", path=os.environ["PATH"], IMDB_ARCHIVE=archive)
+    assert code == 0, output
+    assert f"archive: {expected.format(folder=fresh)}\n" in output
+    assert "plots/*.png" in output
+    assert "make experiments" in output

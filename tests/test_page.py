@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import yaml
 
-from stages.common.page import CHAPTERS, template
+from scripts.plots_page import SECTION_TITLES, render_template
 from tests.conftest import ROOT
 
 CHROMIUM = (
@@ -37,7 +37,7 @@ PICTURES = [name for name, plot in plots().items() if not plot]
 
 
 def test_every_chapter_begins_with_a_plot_of_the_pipeline() -> None:
-    assert [name for name in plots() if name in CHAPTERS] == list(CHAPTERS)
+    assert [name for name in plots() if name in SECTION_TITLES] == list(SECTION_TITLES)
 
 
 def test_every_picture_in_git_is_a_plot() -> None:
@@ -120,7 +120,7 @@ class Visit:
 def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The page that `make plots` makes."""
     folder = tmp_path_factory.mktemp("page")
-    (folder / "page.html").write_text(template(ROOT / "dvc.yaml"), "utf-8")
+    (folder / "page.html").write_text(render_template(ROOT / "dvc.yaml"), "utf-8")
     subprocess.run(
         [
             sys.executable, "-m", "dvc", "plots", "show",
@@ -151,7 +151,7 @@ def test_every_plot_is_drawn_in_the_order_of_the_projects(page: Path) -> None:
         assert {">" + plot[text] + "<" in visit.dom for text in ("title", "x_label")} == {True}, (
             plot
         )
-    assert re.findall(r"<h2>(.*?)</h2>", visit.dom) == list(CHAPTERS.values())
+    assert re.findall(r"<h2>(.*?)</h2>", visit.dom) == list(SECTION_TITLES.values())
 
 
 @needs_chromium

@@ -16,10 +16,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stages.common import params
-from stages.common.errors import StageError
-from stages.imdb import predictions, reviews, saved
-from stages.imdb.models import MeanClassifier
-from stages.imdb.predict import Rater, rated, show
+from stages.common.errors import UserError
+from stages.imdb.corpus import corpus, predictions
+from stages.imdb.models import serialization
+from stages.imdb.models.classifiers import MeanEmbeddingClassifier
+from stages.imdb.predict import Predictor, format_prediction, predict
 from tests.conftest import ROOT, Run
 
 # The benchmarks' environments of their own, benchmarks/.venvs, are not ours.
@@ -65,12 +66,12 @@ def test_nothing_unpickles_or_runs_data_and_only_one_module_uses_the_network(pat
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A trained network that is whole."""
     folder = tmp_path_factory.mktemp("model")
-    description = saved.Description.model_validate(
+    description = serialization.ModelConfig.model_validate(
         {"model": "mean", "data": "made up", "classes": ["bad", "good"], "seeds": [1],
          "sizes": {"vocabulary": 4, "embedding_dim": 2}}
     )  # fmt: skip
-    saved.save_description(description, ["<pad>", "<unk>", "good", "film"], folder)
-    saved.save_weights(MeanClassifier(4, 2), folder, 1)
+    serialization.save_config(description, ["<pad>", "<unk>", "good", "film"], folder)
+    serialization.save_weights(MeanEmbeddingClassifier(4, 2), folder, 1)
     return folder
 
 
@@ -94,7 +95,9 @@ def described(**changes: object) -> bytes:
 
 
 def weights(**changes: torch.Tensor) -> bytes:
-    tensors = {name: t.contiguous() for name, t in MeanClassifier(4, 2).state_dict().items()}
+    tensors = {
+        name: t.contiguous() for name, t in MeanEmbeddingClassifier(4, 2).state_dict().items()
+    }
     return safetensors.torch.save({**tensors, **changes})
 
 
@@ -132,8 +135,8 @@ def test_a_damaged_or_hostile_model_is_refused(
     model: Path, tmp_path: Path, files: dict[str, bytes]
 ) -> None:
     folder = spoilt(model, tmp_path, **files)
-    with pytest.raises(StageError, match=re.escape(str(folder))):
-        saved.load(folder)
+    with pytest.raises(UserError, match=re.escape(str(folder))):
+        serialization.load_model(folder)
 
 
 @given(place=st.floats(0, 1), change=st.binary(min_size=1, max_size=8))
@@ -145,8 +148,8 @@ def test_no_damage_to_the_weights_is_a_crash(
     content[start : start + len(change)] = change
     folder = spoilt(model, tmp_path_factory.mktemp("spoilt"), weights=bytes(content))
     try:
-        network, _ = saved.load(folder)
-    except StageError:
+        network, _ = serialization.load_model(folder)
+    except UserError:
         return
     assert all(weight.isfinite().all() for weight in network.state_dict().values())
 
@@ -168,31 +171,34 @@ def test_predict_refuses_it_in_a_line_without_escapes(
 @pytest.mark.parametrize("content", [b"", b"rubbish" * 9, b"\x80\x04cos\nsystem\n(S'true'\ntR."])
 def test_predictions_that_are_none_are_refused(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "a").write_bytes(content)
-    with pytest.raises(StageError, match="not a file of predictions"):
-        predictions.read(tmp_path / "a")
+    with pytest.raises(UserError, match="not a file of predictions"):
+        predictions.load_predictions(tmp_path / "a")
 
 
 @given(st.text() | st.text(alphabet="&#x1b;][<a>=\x1b\x07\x9b\u202e0m 9"))
 def test_what_predict_prints_holds_no_escapes(model: Path, text: str) -> None:
-    rater = Rater(model)
-    for record in rated([text, f"good {text} film"], [rater], explain=True):
-        printed = [*show(record, [rater], colour=False).splitlines(), json.dumps(record)]
+    rater = Predictor(model)
+    for record in predict([text, f"good {text} film"], [rater], explain=True):
+        printed = [
+            *format_prediction(record, [rater], colour=False).splitlines(),
+            json.dumps(record),
+        ]
         printed.append(json.dumps(record, ensure_ascii=False))
         assert all(line.isprintable() for line in printed)
 
 
 def test_a_number_of_a_thousand_digits_in_html_is_no_word(model: Path) -> None:
-    (record,) = rated([f"good &#{'9' * 5_000}; film"], [Rater(model)], explain=False)
+    (record,) = predict([f"good &#{'9' * 5_000}; film"], [Predictor(model)], explain=False)
     assert record["words"] == 2
 
 
 def test_the_colours_of_an_explanation_are_its_only_escapes(model: Path) -> None:
-    rater = Rater(model)
+    rater = Predictor(model)
     with torch.no_grad():
         rater.network.embedding.weight.copy_(torch.tensor([[0.0, 0], [9, 9], [9, 9], [9, 9]]))
         rater.network.output.weight.copy_(torch.tensor([[1.0, 1]]))
-    (record,) = rated(["\x1b]0;owned\x07 good \x9b31m film"], [rater], explain=True)
-    shown = show(record, [rater], colour=True)
+    (record,) = predict(["\x1b]0;owned\x07 good \x9b31m film"], [rater], explain=True)
+    shown = format_prediction(record, [rater], colour=True)
     left = re.sub(r"\x1b\[30;48;5;\d+m|\x1b\[0m", "", shown)
     assert left != shown
     assert all(line.isprintable() for line in left.splitlines())
@@ -236,5 +242,5 @@ def test_every_dependency_is_pinned_and_so_is_all_that_it_needs() -> None:
 def test_numpy_refuses_pickles_where_we_read_arrays(tmp_path: Path) -> None:
     np.save(tmp_path / "ids.npy", np.array([{"a": 1}], dtype=object), allow_pickle=True)
     (tmp_path / "words.txt").write_text("a\n", "utf-8")
-    with pytest.raises(StageError, match="not a folder of tokenized reviews"):
-        reviews.load(tmp_path)
+    with pytest.raises(UserError, match="not a folder of tokenized reviews"):
+        corpus.load_corpus(tmp_path)

@@ -1,1 +1,1 @@
-"""What the projects share: parameters, files, progress and the style of the pictures."""
+"""Code that all projects share: parameters, files, processes, progress and errors."""

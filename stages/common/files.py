@@ -1,4 +1,4 @@
-"""Files appear whole or not at all: write under a temporary name, then rename."""
+"""Write files atomically: under a temporary name first, then renamed."""
 
 import glob
 import json
@@ -15,17 +15,17 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def atomic(path: Path) -> Iterator[Path]:
-    """Give a temporary path beside `path`; on success it takes the name `path`.
+def atomic_write(path: Path) -> Iterator[Path]:
+    """Yield a temporary path in the same folder; on success, rename it to `path`.
 
-    The body may write a file or make a directory there. On failure it is removed, and what stood
-    at `path` before stays.
+    The body writes a file or makes a folder there. If the body fails, its output is removed and
+    `path` stays as it was.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    # What a killed process left behind is of no use to anybody.
-    for left in path.parent.glob(f".{glob.escape(path.name)}.*.tmp"):
-        _remove(left)
+    # Remove what a killed process left behind.
+    for leftover in path.parent.glob(f".{glob.escape(path.name)}.*.tmp"):
+        _remove(leftover)
     try:
         yield temporary
         if path.is_dir():
@@ -43,25 +43,25 @@ def _remove(path: Path) -> None:
 
 
 def write_json(path: Path, content: Any) -> None:
-    """Write JSON with sorted keys and floats of six significant digits: the same bytes again."""
-    text = json.dumps(_rounded(content), indent=2, sort_keys=True, ensure_ascii=False) + "\n"
-    with atomic(path) as temporary:
+    """Write JSON with sorted keys and floats rounded to six significant digits."""
+    text = json.dumps(_round_floats(content), indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+    with atomic_write(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
 
 
 def write_csv(path: Path, table: "pd.DataFrame") -> None:
-    """Write a table as CSV, floats with six significant digits: the same bytes again."""
-    with atomic(path) as temporary:
+    """Write a table as CSV, floats with six significant digits."""
+    with atomic_write(path) as temporary:
         table.to_csv(temporary, index=False, float_format="%.6g", lineterminator="\n")
 
 
-def _rounded(content: Any) -> Any:
+def _round_floats(content: Any) -> Any:
     if isinstance(content, dict):
-        return {key: _rounded(value) for key, value in content.items()}
+        return {key: _round_floats(value) for key, value in content.items()}
     if isinstance(content, list | tuple):
-        return [_rounded(value) for value in content]
+        return [_round_floats(value) for value in content]
     if isinstance(content, float):
         if not math.isfinite(content):
-            raise ValueError(f"{content} has no place in a metrics file")
+            raise ValueError(f"the value {content} is not finite")
         return float(f"{content:.6g}")
     return content

@@ -1,95 +1,85 @@
-"""Read a section of `params.yaml`, strictly: a typo is an error, never a silent default."""
+"""Read one section of `params.yaml` and validate it: a typing error is an error, not a default."""
 
-import re
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
-import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
 
-from stages.common.errors import StageError
+from stages.common.errors import UserError
 
 SECTIONS = ("points", "mlp", "imdb")
 
 
-class Section(BaseModel):
-    """A group of parameters; unknown keys and values of another type are refused."""
+class ParamsSection(BaseModel):
+    """A group of parameters. Unknown keys and values of another type are refused."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
 
+    RENAMED: ClassVar[dict[str, str]] = {}  # earlier names of parameters, for the error message
 
-SectionT = TypeVar("SectionT", bound=Section)
+
+SectionT = TypeVar("SectionT", bound=ParamsSection)
 
 
-def load(path: Path, section: str, schema: type[SectionT]) -> SectionT:
+def load_params(path: Path, section: str, schema: type[SectionT]) -> SectionT:
     """Read and validate one section of a parameters file.
 
+    Args:
+        path: Path of the YAML file.
+        section: Key of the section at the top level of the file.
+        schema: Class that describes the section.
+
+    Returns:
+        The parameters, an instance of `schema`.
+
     Raises:
-        StageError: naming each wrong key in full, its value and what is allowed.
+        UserError: If the file cannot be read, or a key or value is wrong. The message names every
+            wrong key in full, its value and what is allowed.
     """
     document = _read_yaml(path)
     for key in document:
         if key not in SECTIONS:
-            raise StageError(f"{path}: unknown key {key!r}; the sections are {', '.join(SECTIONS)}")
+            raise UserError(f"{path}: unknown key {key!r}; the sections are {', '.join(SECTIONS)}")
     if section not in document:
-        raise StageError(f"{path}: the section {section!r} is missing")
+        raise UserError(f"{path}: the section {section!r} is missing")
     try:
         return schema.model_validate(document[section])
     except ValidationError as error:
-        lines = [_explain(section, detail) for detail in error.errors()]
-        raise StageError(f"{path}: " + f"\n       {path}: ".join(lines)) from None
+        lines = [_explain(section, schema, detail) for detail in error.errors()]
+        raise UserError(f"{path}: " + f"\n       {path}: ".join(lines)) from None
 
 
-def _explain(section: str, detail: Any) -> str:
-    key = ".".join([section, *map(str, detail["loc"])])
+def _explain(section: str, schema: type[ParamsSection], detail: Any) -> str:
+    *parents, key = detail["loc"] or [""]
+    name = ".".join([section, *map(str, detail["loc"])])
     if detail["type"] == "missing":
-        return f"{key} is missing"
+        return f"{name} is missing"
     if detail["type"] == "extra_forbidden":
-        return f"{key} is not a known key; correct or remove it"
-    return f"{key} = {detail['input']!r}: {detail['msg']}"
-
-
-class _Loader(yaml.SafeLoader):
-    """YAML without its traps: no aliases, tags or duplicate keys, and 1e-3 is a number."""
-
-    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
-        event = self.peek_event()  # type: ignore[no-untyped-call]
-        if isinstance(event, yaml.AliasEvent):
-            raise yaml.YAMLError(f"aliases are not allowed{event.start_mark}")
-        if event.tag is not None:
-            raise yaml.YAMLError(f"tags are not allowed{event.start_mark}")
-        return super().compose_node(parent, index)
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        seen = set()
-        for key_node, _ in node.value:
-            if not isinstance(key_node, yaml.ScalarNode):
-                raise yaml.YAMLError(f"a key must be a word{key_node.start_mark}")
-            if key_node.value in seen:
-                raise yaml.YAMLError(f"duplicate key {key_node.value!r}{key_node.start_mark}")
-            seen.add(key_node.value)
-        return super().construct_mapping(node, deep)
-
-
-# YAML 1.1, which PyYAML speaks, reads 1e-3 as a string; YAML 1.2, which DVC writes, as a number.
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float",
-    re.compile(r"[-+]?[0-9]+(\.[0-9]*)?[eE][-+]?[0-9]+$"),
-    list("-+0123456789"),
-)
+        for parent in parents:
+            annotation = schema.model_fields[str(parent)].annotation
+            assert isinstance(annotation, type) and issubclass(annotation, ParamsSection)  # noqa: S101, PT018
+            schema = annotation
+        if new := schema.RENAMED.get(str(key)):
+            return f"{name} is now called {new}; rename it"
+        return f"{name} is not a known key; correct or remove it"
+    return f"{name} = {detail['input']!r}: {detail['msg']}"
 
 
 def _read_yaml(path: Path) -> dict[str, Any]:
+    # ruamel.yaml reads YAML 1.2, as DVC does, and refuses duplicate keys.
     try:
-        document = yaml.load(path.read_text(encoding="utf-8"), _Loader)  # a SafeLoader  # noqa: S506
+        document = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise StageError(f"{path}: no such file") from None
-    except (yaml.YAMLError, ValueError) as error:  # ValueError: not UTF-8, or the 31st of June
-        raise StageError(f"{path}: not valid YAML: {error}") from None
+        raise UserError(f"{path}: no such file") from None
+    # ValueError, KeyError: not UTF-8, or a value that does not fit its tag or type.
+    except (YAMLError, ValueError, KeyError) as error:
+        raise UserError(f"{path}: not valid YAML: {error}") from None
     except RecursionError:
-        raise StageError(f"{path}: not valid YAML: nested too deeply") from None
+        raise UserError(f"{path}: not valid YAML: nested too deeply") from None
     if not isinstance(document, dict):
-        raise StageError(
+        raise UserError(
             f"{path}: expected sections ({', '.join(SECTIONS)}), found {document!r:.80}"
         )
     return document

@@ -1,65 +1,87 @@
-"""Processes that work side by side, and end when their parent does."""
+"""Worker processes that run side by side and exit together with their parent."""
 
+import multiprocessing
 import os
 import signal
-import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor, Future, ProcessPoolExecutor
-from multiprocessing import get_context, parent_process
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from typing import Any, TypeVar
+
+import psutil
+
+from stages.common.errors import UserError, exit_with_parent
 
 TaskT = TypeVar("TaskT")
 ResultT = TypeVar("ResultT")
 
-SPAWN = get_context("spawn")  # a forked process could inherit a lock that nobody will open
+# A forked process could inherit a lock that no thread of it will ever release.
+SPAWN_CONTEXT = multiprocessing.get_context("spawn")
 
 
-def pool(
-    workers: int | None = None, start: Callable[..., None] | None = None, *shared: Any
-) -> ProcessPoolExecutor:
-    """A pool that does not wait for ever for a process that was killed, as multiprocessing's does.
+@contextmanager
+def process_pool(
+    max_workers: int | None = None, initializer: Callable[..., None] | None = None, *initargs: Any
+) -> Iterator[ProcessPoolExecutor]:
+    """Open a pool of processes; if the body fails, kill them.
 
     Args:
-        workers: at most so many processes; None: one a processor.
-        start: called in each process as it begins, with `shared`.
-        shared: values and events of the context SPAWN.
+        max_workers: Number of processes. None: one per processor.
+        initializer: Called in each process when it starts, with `initargs`.
+        initargs: Picklable arguments.
+
+    Raises:
+        UserError: If a process was killed.
     """
-    return ProcessPoolExecutor(workers or processors(), SPAWN, _start, (start, *shared))
+    executor = ProcessPoolExecutor(
+        max_workers or cpu_count(), SPAWN_CONTEXT, _init_worker, (initializer, *initargs)
+    )
+    try:
+        yield executor
+    except BaseException as error:
+        for process in multiprocessing.active_children():
+            process.kill()
+        if isinstance(error, BrokenProcessPool):
+            raise UserError(
+                "a worker process was killed, probably because memory ran out; close other programs"
+                " or lower batch_size in params.yaml, and run again"
+            ) from None
+        raise
+    finally:
+        executor.shutdown(cancel_futures=True)
 
 
-def in_order(
-    executor: Executor, work: Callable[[TaskT], ResultT], tasks: Iterable[TaskT], ahead: int
+def map_bounded(
+    executor: Executor,
+    function: Callable[[TaskT], ResultT],
+    tasks: Iterable[TaskT],
+    buffersize: int,
 ) -> Iterator[ResultT]:
-    """The results of tasks in their order, as of `executor.map`, but they cannot pile up.
+    """Yield the result of each task, in order; at most `buffersize` are pending at any time.
 
-    No more than `ahead` tasks are at work, or done and their result not taken.
+    This is `Executor.map(buffersize=...)` of Python 3.14.
     """
-    begun: deque[Future[ResultT]] = deque()
+    pending: deque[Future[ResultT]] = deque()
     for task in tasks:
-        if len(begun) == ahead:
-            yield begun.popleft().result()
-        begun.append(executor.submit(work, task))
-    while begun:
-        yield begun.popleft().result()
+        if len(pending) == buffersize:
+            yield pending.popleft().result()
+        pending.append(executor.submit(function, task))
+    while pending:
+        yield pending.popleft().result()
 
 
-def _start(start: Callable[..., None] | None, *shared: Any) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to deal with
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-    if start:
-        start(*shared)
+def _init_worker(initializer: Callable[..., None] | None, *initargs: Any) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is handled by the parent
+    parent = multiprocessing.parent_process()
+    exit_with_parent(psutil.Process(), parent.pid if parent else None)
+    if initializer:
+        initializer(*initargs)
 
 
-def _end_with_parent() -> None:
-    """End this process when its parent has: one that was killed sends no word."""
-    if parent := parent_process():
-        parent.join()
-        os._exit(1)
-
-
-def processors() -> int:
-    """How many processors this process may use."""
+def cpu_count() -> int:
+    """Return the number of processors that this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1

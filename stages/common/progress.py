@@ -1,4 +1,4 @@
-"""Progress of long work: a bar with rate and time left on a terminal, plain lines elsewhere."""
+"""Progress of long work: a bar on a terminal, plain lines in a log."""
 
 import sys
 import time
@@ -8,47 +8,55 @@ from typing import TypeVar
 from tqdm import tqdm
 
 ItemT = TypeVar("ItemT")
-QUIET_SECONDS = 10.0  # between two lines, where there is no terminal
+LOG_INTERVAL = 10.0  # seconds between two lines, if stderr is not a terminal
 
 
 def progress(
     items: Iterable[ItemT],
     total: int,
-    label: str,
+    desc: str,
     unit: str = "batches",
-    start: int = 0,
+    initial: int = 0,
     size: Callable[[ItemT], int] = lambda item: 1,
+    position: int | None = None,
 ) -> Iterator[ItemT]:
-    """Yield `items`, reporting on stderr how many of `total` units are done, `unit` in the plural.
+    """Yield `items` and report progress on stderr.
 
-    `start` units were done before; each item counts for `size(item)` units.
+    Args:
+        items: What to iterate over.
+        total: Total number of units.
+        desc: Name of the work.
+        unit: Name of a unit, in the plural.
+        initial: Number of units done before.
+        size: Number of units of an item.
+        position: Line of the bar on the terminal, for several bars at a time.
     """
     if sys.stderr.isatty():
-        scale = unit == "B"
         with tqdm(
-            total=total, initial=start, desc=label, unit=unit, unit_scale=scale, leave=False
-        ) as bar:
+            total=total, initial=initial, desc=desc, unit=unit, unit_scale=unit == "B",
+            leave=False, position=position,
+        ) as bar:  # fmt: skip
             for item in items:
                 yield item
                 bar.update(size(item))
         return
-    last, before, done = time.monotonic(), start, start
+    last, before, done = time.monotonic(), initial, initial
     for item in items:
         yield item
         done += size(item)
         now = time.monotonic()
-        if now - last >= QUIET_SECONDS:
+        if now - last >= LOG_INTERVAL:
             rate = (done - before) / (now - last)
             last, before = now, done
             if not rate:
-                continue  # the first item is still under way
-            say(
-                f"{label}: {done:,} of {total:,} {unit}, {rate:,.0f} {unit}/s,"
+                continue  # the first item is still being worked on
+            log(
+                f"{desc}: {done:,} of {total:,} {unit}, {rate:,.0f} {unit}/s,"
                 f" {max(total - done, 0) / rate:,.0f} s left"
             )
 
 
-def say(message: str) -> None:
-    """Print a line of progress on stderr, at once; a bar on the terminal stays whole."""
+def log(message: str) -> None:
+    """Print a line on stderr at once, without breaking a progress bar."""
     tqdm.write(message, file=sys.stderr)
     sys.stderr.flush()

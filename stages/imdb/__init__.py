@@ -1,1 +1,1 @@
-"""Project 3: is a film review good or bad? Averaged embeddings, then an LSTM, on IMDB."""
+"""Project 3: classify film reviews of IMDB with averaged embeddings and with an LSTM."""

@@ -1,19 +1,21 @@
-"""The section `mlp:` of params.yaml, which projects 1 and 2 share."""
+"""Schema of the `mlp` section of `params.yaml`, which projects 1 and 2 share."""
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from stages.common.params import Section
+from stages.common.params import ParamsSection
 
 
-class MLP(Section):
-    """The network and its training; the bounds keep out what can only be a slip of the finger."""
+class MLP(ParamsSection):
+    """The network and its training. The bounds only exclude values that must be typing errors."""
 
-    hidden: Annotated[int, Field(ge=1, le=4096)]  # units in the hidden layer
+    RENAMED: ClassVar = {"hidden": "hidden_size", "batch": "batch_size"}
+
+    hidden_size: Annotated[int, Field(ge=1, le=4096)]
     activation: Literal["tanh", "relu", "sigmoid"]
-    epochs: Annotated[int, Field(ge=1, le=10_000)]  # passes over the training points
-    batch: Annotated[int, Field(ge=1, le=65_536)]  # points a step
+    epochs: Annotated[int, Field(ge=1, le=10_000)]
+    batch_size: Annotated[int, Field(ge=1, le=65_536)]
     learning_rate: Annotated[float, Field(gt=0, le=10)]
     momentum: Annotated[float, Field(ge=0, lt=1)]
     seed: Annotated[int, Field(ge=0, le=2**32 - 1)]

@@ -7,61 +7,63 @@ from pathlib import Path
 
 import numpy as np
 
-from stages.common.errors import run
-from stages.common.params import load
-from stages.mlp_numpy import record
+from stages.common.errors import run_main
+from stages.common.params import load_params
+from stages.mlp_numpy.history import EpochResult, load_data, train_and_log
 from stages.mlp_numpy.model import (
     ACTIVATIONS,
     Array,
     Weights,
     fit,
     forward,
-    initial,
+    init_weights,
+    minibatches,
     one_hot,
-    schedule,
 )
 from stages.mlp_numpy.params import MLP
-from stages.mlp_numpy.weights import save
+from stages.mlp_numpy.weights import save_weights
 
 
 def main() -> None:
-    """Read points and parameters, train, write the weights, their history and the metrics."""
+    """Train the network and write its weights, their history, the curves and the metrics."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--train", type=Path, required=True, help="CSV: x1, x2, label")
     parser.add_argument("--test", type=Path, required=True, help="CSV: x1, x2, label")
     parser.add_argument("--model", type=Path, required=True, help="safetensors to write")
-    parser.add_argument("--history", type=Path, required=True, help="the same after each epoch")
-    parser.add_argument("--live", type=Path, required=True, help="directory for the curves")
+    parser.add_argument(
+        "--history", type=Path, required=True, help="safetensors to write: weights of every epoch"
+    )
+    parser.add_argument("--live", type=Path, required=True, help="folder for the curves")
     parser.add_argument("--metrics", type=Path, required=True, help="JSON to write")
     parser.add_argument("--params", type=Path, default=Path("params.yaml"))
-    arguments = parser.parse_args()
+    args = parser.parse_args()
 
-    mlp = load(arguments.params, "mlp", MLP)
-    data = record.read(arguments.train, arguments.test, mlp.batch)
+    mlp = load_params(args.params, "mlp", MLP)
+    data = load_data(args.train, args.test, mlp.batch_size)
     rng = np.random.default_rng(mlp.seed)
-    weights = initial(data.X.shape[1], mlp.hidden, data.classes, rng)
-    order = schedule(len(data.X), mlp.batch, mlp.epochs, rng)
-    Y = one_hot(data.labels, data.classes)
+    weights = init_weights(data.X.shape[1], mlp.hidden_size, data.n_classes, rng)
+    epoch_batches = minibatches(len(data.X), mlp.batch_size, mlp.epochs, rng)
+    Y = one_hot(data.labels, data.n_classes)
     history = [weights]
 
-    def epochs() -> Iterator[record.Epoch]:
-        for loss, W in fit(
-            data.X, Y, weights, mlp.activation, order, mlp.learning_rate, mlp.momentum
+    def epochs() -> Iterator[EpochResult]:
+        for loss, trained in fit(
+            data.X, Y, weights, mlp.activation, epoch_batches, mlp.learning_rate, mlp.momentum
         ):
-            history.append(Weights(*(array.copy() for array in W)))
-            yield record.Epoch(loss, partial(log_probabilities, W, mlp.activation), W)
+            history.append(Weights(*(W.copy() for W in trained)))
+            yield EpochResult(loss, partial(log_probabilities, trained, mlp.activation), trained)
 
-    last = record.record(epochs(), data, arguments.live, arguments.metrics, "numpy")
-    save(arguments.model, last.weights, mlp.activation)
-    # Each array gains a first axis: the epoch, 0 being before training.
+    last = train_and_log(epochs(), data, args.live, args.metrics, "numpy")
+    save_weights(args.model, last.weights, mlp.activation)
+    # The first axis of each array is the epoch; epoch 0 is before training.
     stacked = Weights(*(np.stack(arrays) for arrays in zip(*history, strict=True)))
-    save(arguments.history, stacked, mlp.activation)
+    save_weights(args.history, stacked, mlp.activation)
 
 
 def log_probabilities(weights: Weights, activation: str, X: Array) -> Array:
-    """The logarithm of the class probabilities of X, of shape (m, C)."""
+    """Return the logarithms of the class probabilities of X, of shape (m, C)."""
     return forward(X, *weights, ACTIVATIONS[activation].phi)[1]
 
 
 if __name__ == "__main__":
-    run(main)
+    run_main(main)

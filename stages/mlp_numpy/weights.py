@@ -1,4 +1,4 @@
-"""Weights in a safetensors file: plain arrays, nothing that runs when it is read."""
+"""Read and write weights as safetensors: plain arrays, so reading a file cannot run code."""
 
 from pathlib import Path
 
@@ -6,32 +6,37 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
-from stages.common.errors import StageError
-from stages.common.files import atomic
+from stages.common.errors import UserError
+from stages.common.files import atomic_write
 from stages.mlp_numpy.model import ACTIVATIONS, Weights
 
 
-def save(path: Path, weights: Weights, activation: str) -> None:
-    """Write W1, b1, W2 and b2 under these names, with the activation they were trained for."""
+def save_weights(path: Path, weights: Weights, activation: str) -> None:
+    """Write W1, b1, W2 and b2 under these names, and the activation as metadata."""
     arrays = {name: np.ascontiguousarray(W) for name, W in weights._asdict().items()}
-    with atomic(path) as temporary:
+    with atomic_write(path) as temporary:
         save_file(arrays, temporary, metadata={"activation": activation})
 
 
-def load(path: Path) -> tuple[Weights, str]:
-    """Read what `save` wrote: the weights and the name of the activation.
+def load_weights(path: Path) -> tuple[Weights, str]:
+    """Read the file that `save_weights` wrote.
+
+    Returns:
+        The weights and the name of the activation.
 
     Raises:
-        StageError: if the file is missing or is not such a file.
+        UserError: If the file is missing or has other contents.
     """
     if not path.is_file():
-        raise StageError(f"{path}: no such file; train the network first (dvc repro)")
+        raise UserError(f"{path}: no such file; train the network first (dvc repro)")
     try:
         with safe_open(path, framework="numpy") as file:
             weights = Weights(*(file.get_tensor(name) for name in Weights._fields))
             activation = (file.metadata() or {}).get("activation")
     except SafetensorError as error:
-        raise StageError(f"{path}: not the weights of such a network: {error}") from None
+        raise UserError(f"{path}: not the weights of a perceptron: {error}") from None
     if activation not in ACTIVATIONS:
-        raise StageError(f"{path}: unknown activation {activation!r} in the metadata")
+        raise UserError(
+            f"{path}: unknown activation {activation!r}; expected one of {', '.join(ACTIVATIONS)}"
+        )
     return weights, activation

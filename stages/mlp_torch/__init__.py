@@ -1,1 +1,1 @@
-"""Project 2: the network of project 1 three ways in PyTorch, its gradients by autograd."""
+"""Project 2: the network of project 1 written in PyTorch in three ways, with autograd."""

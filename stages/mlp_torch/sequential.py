@@ -1,7 +1,7 @@
-"""The network as nn.Sequential: layers that own their weights, an optimiser that updates them.
+"""The network as nn.Sequential: layers hold the weights, an optimizer updates them.
 
-Against by_hand.py one idea is new: the parts are PyTorch's. nn.Linear is X @ W.T + b and keeps
-W.T, of shape (out, in); SGD does what the loop over the parameters did.
+New compared with by_hand.py: the parts come from PyTorch. nn.Linear computes X @ W.T + b and stores
+the weight as (out, in), so our W is its transpose. SGD replaces the loop over the parameters.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -25,24 +25,25 @@ def fit(
     labels: Tensor,
     weights: Weights,
     activation: str,
-    schedule: Iterable[Sequence[Tensor]],
+    epoch_batches: Iterable[Sequence[Tensor]],
     learning_rate: float,
     momentum: float,
 ) -> Iterator[tuple[float, Network, Weights]]:
-    """Train the network, an epoch for each item of `schedule`.
+    """Train the network, one epoch for each item of `epoch_batches`.
 
     Args:
-        X: samples of shape (m, n), in the dtype to compute with.
-        labels: their classes, of shape (m,), int64.
-        weights: where to start: W1 (n, h), b1 (h,), W2 (h, C) and b2 (C,); they are copied.
-        activation: a key of ACTIVATIONS.
-        schedule: for each epoch, the row numbers of each of its batches.
-        learning_rate: the length of a step, in units of the gradient.
-        momentum: the share of the velocity that is kept from step to step.
+        X: Samples of shape (m, n), in the dtype to compute with.
+        labels: Their classes, of shape (m,), int64.
+        weights: Initial W1 (n, h), b1 (h,), W2 (h, C) and b2 (C,), which are copied.
+        activation: A key of ACTIVATIONS.
+        epoch_batches: For each epoch, the sample indices of each batch.
+        learning_rate: Factor of the velocity in each step.
+        momentum: Fraction of the velocity that is kept from step to step, at least 0, below 1.
 
     Yields:
-        After each epoch: the mean loss of its samples, each taken when its batch was trained on;
-        the network, from X to logits of shape (m, C); and its weights, as they were given.
+        After each epoch: the mean loss of its samples, each computed just before the step that used
+        it; the network, a function from X to logits of shape (m, C); and its weights, which the
+        next epoch overwrites.
     """
     n, h = weights[0].shape
     h, C = weights[2].shape
@@ -51,16 +52,16 @@ def fit(
 
     W1, b1, W2, b2 = layer1.weight.T, layer1.bias, layer2.weight.T, layer2.bias
     with torch.no_grad():
-        for W, start in zip((W1, b1, W2, b2), weights, strict=True):
-            W.copy_(start)
+        for W, initial in zip((W1, b1, W2, b2), weights, strict=True):
+            W.copy_(initial)
     optimizer = torch.optim.SGD(network.parameters(), lr=learning_rate, momentum=momentum)
 
-    for batches in schedule:
-        total = 0.0
-        for rows in batches:
-            L = cross_entropy(network(X[rows]), labels[rows])
+    for batches in epoch_batches:
+        total_loss = 0.0
+        for indices in batches:
+            L = cross_entropy(network(X[indices]), labels[indices])
             L.backward()
             optimizer.step()
-            optimizer.zero_grad()  # or the next gradient would be added to this one
-            total += L.item() * len(rows)
-        yield total / len(X), network, (W1, b1, W2, b2)
+            optimizer.zero_grad()  # otherwise the next gradient would be added to this one
+            total_loss += L.item() * len(indices)
+        yield total_loss / len(X), network, (W1, b1, W2, b2)

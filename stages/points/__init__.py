@@ -1,1 +1,1 @@
-"""Points in the plane, in classes: the data that projects 1 and 2 share."""
+"""The data of projects 1 and 2: labelled points in the plane."""

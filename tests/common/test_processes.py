@@ -1,64 +1,133 @@
-"""Processes side by side: their results neither change places nor pile up."""
+"""Process pools: the order of results, bounded memory, killed workers and killed parents."""
 
 import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
+import psutil
 import pytest
 
-from stages.common.errors import MEMORY_MESSAGE
-from stages.common.processes import in_order
+from stages.common.processes import map_bounded
 from tests.clone import ROOT
 
 
-@pytest.mark.parametrize("ahead", [1, 3, 50])
-def test_results_come_in_order_and_no_more_than_some_wait(ahead: int) -> None:
-    begun: list[int] = []
+@pytest.mark.parametrize("buffersize", [1, 3, 50])
+def test_map_bounded_keeps_the_order_and_the_bound(buffersize: int) -> None:
+    started: list[int] = []
 
-    def work(task: int) -> int:
-        begun.append(task)
+    def square(task: int) -> int:
+        started.append(task)
         time.sleep(0.01 * (task % 3 == 0))
         return task * task
 
     with ThreadPoolExecutor(3) as executor:
-        for taken, result in enumerate(in_order(executor, work, iter(range(20)), ahead)):
-            assert result == taken * taken
-            assert len(begun) <= taken + ahead
-    assert sorted(begun) == list(range(20))
+        results = map_bounded(executor, square, iter(range(20)), buffersize)
+        for n_results, result in enumerate(results):
+            assert result == n_results**2
+            assert len(started) <= n_results + buffersize
+    assert sorted(started) == list(range(20))
 
 
-def test_a_task_that_fails_says_so_in_its_place() -> None:
+def test_map_bounded_raises_the_error_of_a_task_in_its_turn() -> None:
     with ThreadPoolExecutor(2) as executor:
-        results = in_order(executor, lambda task: 1 // task, [2, 1, 0, 1], 2)
+        results = map_bounded(executor, lambda task: 1 // task, [2, 1, 0, 1], 2)
         assert [next(results), next(results)] == [0, 1]
         with pytest.raises(ZeroDivisionError):
             next(results)
 
 
-STUCK = """
-import threading, time
-from stages.common.errors import run
-from stages.common.processes import pool
+# A script because a spawned worker imports the main module. {body} uses `executor`.
+SCRIPT = """
+import os, signal, sys, time
+from stages.common.errors import UserError, run_main
+from stages.common.processes import process_pool
 
-def fail():
-    raise RuntimeError("can't start new thread")
+if __name__ == "__mp_main__":
+    time.sleep({startup})  # of a worker, such as the import of a large library
+
+def fail(message):
+    raise UserError(message)
+
+def kill_self():
+    os.kill(os.getpid(), signal.SIGKILL)
+
+def set_value(value):
+    global VALUE
+    VALUE = value
+
+def get_value():
+    return VALUE
 
 def main():
-    with pool(2) as executor:
-        executor.submit(time.sleep, 3_600)
-        threading.Thread(target=fail).start()
-        threading.Event().wait()  # for ever
+    with process_pool(2, set_value, 7) as executor:
+        {body}
 
-run(main)
+if __name__ == "__main__":
+    run_main(main)
 """
 
 
-def test_a_thread_that_fails_is_not_waited_for() -> None:
-    """So a pool fails that has no memory for its threads."""
-    done = subprocess.run(
-        [sys.executable, "-c", STUCK],
-        capture_output=True, text=True, cwd=ROOT, timeout=120, check=False,
+def start(folder: Path, body: str, startup: float = 0.0) -> "subprocess.Popen[str]":
+    (folder / "script.py").write_text(SCRIPT.format(body=body, startup=startup))
+    return subprocess.Popen(
+        [sys.executable, str(folder / "script.py")],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        cwd=ROOT, env={"PYTHONPATH": str(ROOT)},
     )  # fmt: skip
-    assert done.returncode == 1
-    assert done.stderr == f"error: {MEMORY_MESSAGE}\n"
+
+
+def test_the_initializer_runs_in_each_worker(tmp_path: Path) -> None:
+    process = start(tmp_path, "print(executor.submit(get_value).result())")
+    assert process.communicate(timeout=120) == ("7\n", "")
+    assert process.returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        ("executor.submit(kill_self).result()", "a worker process was killed, probably because"),
+        ("executor.submit(fail, 'a.csv: empty').result()", "a.csv: empty"),
+        ("executor.submit(bytes, 2**62).result()", "out of memory"),
+        ("raise UserError('a.csv: empty')", "a.csv: empty"),
+    ],
+    ids=["killed worker", "error in worker", "no memory in worker", "error in parent"],
+)
+def test_a_failure_is_one_line_and_ends_busy_workers(
+    tmp_path: Path, body: str, message: str
+) -> None:
+    process = start(tmp_path, f"executor.submit(time.sleep, 600); {body}")
+    stdout, stderr = process.communicate(timeout=120)
+    assert process.returncode == 1
+    assert stdout == ""
+    assert stderr.startswith(f"error: {message}")
+    assert stderr.count("\n") == 1
+
+
+def test_a_bug_in_a_worker_keeps_its_traceback(tmp_path: Path) -> None:
+    process = start(tmp_path, "executor.submit(int, 'x').result()")
+    _, stderr = process.communicate(timeout=120)
+    assert process.returncode == 1
+    assert "Traceback" in stderr
+    assert "ValueError: invalid literal" in stderr
+
+
+@pytest.mark.parametrize("sig", ["KILL", "TERM"])
+@pytest.mark.parametrize("startup", [0.0, 2.0])
+def test_workers_end_with_their_parent(tmp_path: Path, sig: str, startup: float) -> None:
+    """Also while they are starting, before they watch their parent."""
+    body = (
+        "tasks = [executor.submit(time.sleep, 600) for _ in range(2)];"
+        "print('submitted', flush=True); tasks[0].result()"
+    )
+    process = start(tmp_path, body, startup)
+    assert process.stdout
+    assert process.stdout.readline() == "submitted\n"
+    time.sleep(1)
+    workers = psutil.Process(process.pid).children(recursive=True)
+    assert len(workers) >= 2
+    process.kill() if sig == "KILL" else process.terminate()
+    process.communicate(timeout=60)
+    _, alive = psutil.wait_procs(workers, timeout=60)
+    assert not alive

@@ -1,6 +1,7 @@
-"""The campaign: faults of many kinds, most of them at random moments, and what came of them.
+"""A long test with random faults: killed runs, network errors, hostile archives.
 
     python -m tests.faults [--kills 50] [--seed 0]
 
-or `make faults`. It works in temporary clones, on made-up reviews that a local server hands out.
+or `make faults`. It works in temporary clones, on made-up reviews from a server on this machine.
+tests/test_faults.py tests the same faults once each, at fixed moments.
 """

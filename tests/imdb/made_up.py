@@ -1,4 +1,4 @@
-"""Made-up reviews in the official archive's layout: small, learnable, and nobody's property."""
+"""Made-up reviews in the layout of the official archive: small and learnable."""
 
 import gzip
 import io
@@ -15,7 +15,7 @@ OTHER = ["the", "film", "actor", "plot", "a", "of", "scene", "it", "was", "music
 
 
 def review(good: bool, generator: np.random.Generator) -> str:
-    """A dozen or so words, three of which tell what the writer thought."""
+    """Return a text of 8 to 32 words, three of which depend on the class."""
     words = list(generator.choice(OTHER, size=generator.integers(5, 30)))
     words += list(generator.choice(GOOD if good else BAD, size=3))
     return " ".join(generator.permutation(words)) + ".<br />"
@@ -26,7 +26,13 @@ def files(
     seed: int = 0,
     review: Callable[[bool, np.random.Generator], str] = review,
 ) -> dict[str, bytes]:
-    """Name and content of every file of an archive with so many reviews in each labelled folder."""
+    """Return the name and content of every file of an archive.
+
+    Args:
+        per_class: Number of positive, and of negative, reviews in each split.
+        seed: Random seed of the texts.
+        review: Function that returns a positive or negative text.
+    """
     generator = np.random.default_rng(seed)
     content = {"aclImdb/README": b"made up"}
     for split, folder in [
@@ -38,11 +44,11 @@ def files(
             stars = 0 if folder == "unsup" else (9 if good else 2)
             name = f"aclImdb/{split}/{folder}/{number}_{stars}.txt"
             content[name] = review(good, generator).encode()
-        films = "".join(
+        urls = "".join(
             f"http://www.imdb.com/title/tt{split == 'test':d}{i // 4:06d}/usercomments\n"
             for i in range(count)
         )
-        content[f"aclImdb/{split}/urls_{folder}.txt"] = films.encode()
+        content[f"aclImdb/{split}/urls_{folder}.txt"] = urls.encode()
     return content
 
 
@@ -51,7 +57,7 @@ def pack(
     path: Path,
     extra: Callable[[tarfile.TarFile], None] = lambda archive: None,
 ) -> Path:
-    """Write a .tar.gz; `extra` may add members of any kind to it."""
+    """Write a .tar.gz; `extra` may add further members."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as archive:
         for name, data in content.items():

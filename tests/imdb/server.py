@@ -1,4 +1,4 @@
-"""A web server on this machine that serves one file, in ways that go wrong on demand."""
+"""A local web server that serves one file and fails on demand."""
 
 import datetime
 import ipaddress
@@ -19,20 +19,24 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 @dataclass(frozen=True)
 class Answer:
-    """All the bytes of an answer, status line and headers too."""
+    """All bytes of an answer, including the status line and headers."""
 
     content: bytes
 
 
 @dataclass
 class Behaviour:
-    """What the server does; each entry of `faults` spoils one request, then all is well.
+    """What the server does.
 
-    It sends `piece` bytes at a time, `pause` seconds apart.
-
-    Faults: an int closes the connection after so many bytes; "503" and the like answer with that
-    status; "stall" sends nothing for a second; a bytes object is sent in place of the file, an
-    `Answer` in place of all.
+    Attributes:
+        content: The file.
+        ranges: Whether requests for a range are supported.
+        piece: Number of bytes to send at a time.
+        pause: Seconds between two pieces.
+        faults: Each entry spoils one request. An int closes the connection after that number of
+            bytes; a string such as "503" answers with that status; "stall" sends nothing for a
+            second; bytes are sent instead of the file; an `Answer` replaces the whole answer.
+        requests: The Range header of each request.
     """
 
     content: bytes
@@ -40,17 +44,17 @@ class Behaviour:
     piece: int = 1 << 30
     pause: float = 0
     faults: list[int | str | bytes | Answer] = field(default_factory=list)
-    requests: list[str | None] = field(default_factory=list)  # the Range header of each
+    requests: list[str | None] = field(default_factory=list)
 
 
 @contextmanager
 def serve(behaviour: Behaviour, certificate: Path | None = None) -> Iterator[str]:
-    """Serve `behaviour.content` on a free port; give its address, HTTPS with a certificate."""
+    """Serve `behaviour.content` on a free port and yield its URL; with a certificate, use HTTPS."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            wanted = self.headers.get("Range")
-            behaviour.requests.append(wanted)
+            requested_range = self.headers.get("Range")
+            behaviour.requests.append(requested_range)
             fault = behaviour.faults.pop(0) if behaviour.faults else None
             if isinstance(fault, Answer):
                 self.wfile.write(fault.content)
@@ -63,8 +67,8 @@ def serve(behaviour: Behaviour, certificate: Path | None = None) -> Iterator[str
                 self.send_error(int(fault))
                 return
             start = 0
-            if wanted and behaviour.ranges:
-                start = int(wanted.removeprefix("bytes=").removesuffix("-"))
+            if requested_range and behaviour.ranges:
+                start = int(requested_range.removeprefix("bytes=").removesuffix("-"))
                 if start >= len(content):
                     self.send_error(416)
                     return
@@ -78,9 +82,9 @@ def serve(behaviour: Behaviour, certificate: Path | None = None) -> Iterator[str
             self.end_headers()
             body = content[start:]
             body = body[:fault] if isinstance(fault, int) else body
-            with suppress(ConnectionError):  # a client that was killed
-                for place in range(0, len(body), behaviour.piece):
-                    self.wfile.write(body[place : place + behaviour.piece])
+            with suppress(ConnectionError):  # the client was killed
+                for offset in range(0, len(body), behaviour.piece):
+                    self.wfile.write(body[offset : offset + behaviour.piece])
                     time.sleep(behaviour.pause)
 
         def log_message(self, format: str, *args: Any) -> None:
@@ -103,11 +107,11 @@ def serve(behaviour: Behaviour, certificate: Path | None = None) -> Iterator[str
 
 
 def certify(path: Path) -> Path:
-    """Write a key and a certificate for this machine that nobody but itself has signed."""
+    """Write a key and a self-signed certificate for 127.0.0.1."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "made up")])
     now = datetime.datetime.now(datetime.UTC)
-    signed = (
+    certificate = (
         x509.CertificateBuilder()
         .subject_name(name)
         .issuer_name(name)
@@ -123,6 +127,6 @@ def certify(path: Path) -> Path:
     pem = serialization.Encoding.PEM
     path.write_bytes(
         key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-        + signed.public_bytes(pem)
+        + certificate.public_bytes(pem)
     )
     return path

@@ -5,9 +5,9 @@ import re
 import pytest
 from matplotlib.text import Text
 
-from stages.imdb.architecture import draw_lstm, draw_mean
-from stages.imdb.models import LSTMClassifier, MeanClassifier
-from stages.imdb.saved import Description
+from stages.imdb.figures.architecture import draw_lstm, draw_mean
+from stages.imdb.models.classifiers import LSTMClassifier, MeanEmbeddingClassifier
+from stages.imdb.models.serialization import ModelConfig
 
 WORDS = ["<pad>", "<unk>", "what", "a", "great", "film", "!"]
 
@@ -15,7 +15,7 @@ WORDS = ["<pad>", "<unk>", "what", "a", "great", "film", "!"]
 @pytest.mark.parametrize("classes", [2, 3])
 @pytest.mark.parametrize("model", ["mean", "mean of pairs", "lstm", "lstm of pairs"])
 def test_every_shape_is_that_of_a_batch_of_one(model: str, classes: int) -> None:
-    about = Description(
+    about = ModelConfig(
         model="lstm" if "lstm" in model else "mean",
         data="made up",
         classes=["a", "b", "c"][:classes],
@@ -29,7 +29,7 @@ def test_every_shape_is_that_of_a_batch_of_one(model: str, classes: int) -> None
         expected = {"review_len × embedding_dim": "5 × 8", "review_len × hidden": "5 × 6"}
         expected |= {"3 hidden": "18"}
     else:
-        network = MeanClassifier(len(WORDS), 8, buckets, classes).eval()
+        network = MeanEmbeddingClassifier(len(WORDS), 8, buckets, classes).eval()
         figure = draw_mean(network, WORDS, about)
         expected = {"review_len × dictionary": f"5 × {len(WORDS) + buckets:,}"}
         expected |= {"review_len × embedding_dim": "5 × 8", "embedding_dim": "8"}

@@ -1,6 +1,7 @@
-"""The tokenizer and the format in which reviews are handed on."""
+"""The tokenizer, the format of the corpus, and the vocabulary."""
 
 import gc
+import mmap
 import subprocess
 import sys
 import tracemalloc
@@ -14,20 +15,21 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stages.common.errors import StageError
-from stages.imdb import reviews as reviews_module
-from stages.imdb.download import write_reviews
-from stages.imdb.reviews import (
-    Reviews,
-    load,
-    split_by_film,
+from stages.common.errors import UserError
+from stages.imdb.corpus import corpus as corpus_module
+from stages.imdb.corpus.corpus import (
+    UNK,
+    Corpus,
+    group_train_val_split,
+    load_corpus,
     write_ids,
     write_offsets,
-    write_words,
+    write_vocab,
 )
-from stages.imdb.tokenize import tokenize_all, tokenize_file
-from stages.imdb.tokenizer import TOKEN, tokenize
-from stages.imdb.vocabulary import UNKNOWN, choose, restrict, unknown_rate
+from stages.imdb.corpus.tokenizer import TOKEN_PATTERN, tokenize
+from stages.imdb.download.main import write_reviews
+from stages.imdb.preprocess.tokenize import numericalize, tokenize_file
+from stages.imdb.preprocess.vocabulary import apply_vocab, build_vocab, oov_rate
 from tests.conftest import ROOT
 
 
@@ -43,25 +45,26 @@ from tests.conftest import ROOT
         ("\x1b[31mred\x1b[0m", ["31mred", "0m"]),
     ],
 )
-def test_words(text: str, tokens: list[str]) -> None:
+def test_a_text_is_split_into_words(text: str, tokens: list[str]) -> None:
     assert tokenize(text) == tokens
 
 
 @given(st.text())
-def test_a_token_is_a_token_again_and_holds_nothing_to_fear(text: str) -> None:
-    for token in tokenize(text):
-        assert TOKEN.fullmatch(token)
+def test_tokens_are_printable_and_stay_the_same_if_tokenized_again(text: str) -> None:
+    tokens = tokenize(text)
+    for token in tokens:
+        assert TOKEN_PATTERN.fullmatch(token)
         assert not any(c.isspace() or not c.isprintable() for c in token)
-    assert tokenize(" ".join(tokenize(text))) == tokenize(text)
+    assert tokenize(" ".join(tokens)) == tokens
 
 
 @given(st.lists(st.text()))
-def test_numbers_and_words_are_the_same_text(texts: list[str]) -> None:
-    words, ids, lengths = tokenize_all(texts)
+def test_the_ids_give_back_the_tokens(texts: list[str]) -> None:
+    words, ids, lengths = numericalize(texts)
     assert len(set(words)) == len(words)
     ends = np.cumsum(lengths)
-    again = [[words[i] for i in ids[end - n : end]] for end, n in zip(ends, lengths, strict=True)]
-    assert again == [tokenize(text) for text in texts]
+    decoded = [[words[i] for i in ids[end - n : end]] for end, n in zip(ends, lengths, strict=True)]
+    assert decoded == [tokenize(text) for text in texts]
 
 
 def table(texts: list[str], splits: list[str] | None = None) -> pd.DataFrame:
@@ -69,7 +72,7 @@ def table(texts: list[str], splits: list[str] | None = None) -> pd.DataFrame:
         {
             "id": [f"r{i}" for i in range(len(texts))],
             "split": splits or ["train"] * len(texts),
-            "film": [f"tt{i // 3}" for i in range(len(texts))],
+            "group": [f"tt{i // 3}" for i in range(len(texts))],
             "stars": 1,
             "label": [i % 2 for i in range(len(texts))],
             "text": texts,
@@ -77,8 +80,8 @@ def table(texts: list[str], splits: list[str] | None = None) -> pd.DataFrame:
     )
 
 
-def tokenized(texts: list[str], folder: Path, splits: list[str] | None = None) -> Reviews:
-    """The reviews in `folder / "tokens"`."""
+def tokenized(texts: list[str], folder: Path, splits: list[str] | None = None) -> Corpus:
+    """Tokenize texts into the folder `tokens`."""
     write_reviews([table(texts, splits)], "made up", folder / "r.parquet")
     return tokenize_file(folder / "r.parquet", folder / "tokens", 1)
 
@@ -87,39 +90,44 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
-def test_a_file_is_the_same_whatever_the_number_of_processes(tmp_path: Path) -> None:
+def test_the_corpus_does_not_depend_on_the_number_of_processes(tmp_path: Path) -> None:
     texts = [f"word{i % 97} and word{i % 31} ." for i in range(12_000)]  # three row groups
-    reviews = tokenized(texts, tmp_path)
+    corpus = tokenized(texts, tmp_path)
     tokenize_file(tmp_path / "r.parquet", tmp_path / "two", 2)
     assert contents(tmp_path / "two") == contents(tmp_path / "tokens")
 
-    words, ids, lengths = tokenize_all(texts)
-    assert reviews.words == words
-    assert np.array_equal(reviews.ids, ids)
-    assert np.array_equal(reviews.lengths, lengths)
-    assert [reviews.words[i] for i in reviews[11_999]] == tokenize(texts[-1])
-    assert reviews.data == "made up"
+    words, ids, lengths = numericalize(texts)
+    assert corpus.vocab == words
+    assert np.array_equal(corpus.ids, ids)
+    assert np.array_equal(corpus.lengths, lengths)
+    assert [corpus.vocab[i] for i in corpus[11_999]] == tokenize(texts[-1])
+    assert corpus.data_name == "made up"
     expected = table(texts).drop(columns="text")
-    pd.testing.assert_frame_equal(reviews.index.astype(expected.dtypes), expected)
+    pd.testing.assert_frame_equal(corpus.metadata.astype(expected.dtypes), expected)
 
 
-@pytest.mark.parametrize("damage", ["missing", "cut", "short", "other"])
-def test_a_damaged_folder_is_named(tmp_path: Path, damage: str) -> None:
+@pytest.mark.parametrize("damage", ["missing", "truncated", "one byte short", "another length"])
+def test_a_damaged_corpus_is_named(tmp_path: Path, damage: str) -> None:
     tokenized(["a b c", "d"], tmp_path)
     path = tmp_path / "tokens" / "ids.npy"
     if damage == "missing":
         path.unlink()
-    elif damage == "cut":
+    elif damage == "truncated":
         path.write_bytes(path.read_bytes()[:100])
-    elif damage == "short":
+    elif damage == "one byte short":
         path.write_bytes(path.read_bytes()[:-1])
     else:
         np.save(path, np.zeros(3, np.int32))
-    with pytest.raises(StageError, match="tokens"):
-        load(tmp_path / "tokens")
+    with pytest.raises(UserError, match=f"{tmp_path}/tokens: .*run dvc repro"):
+        load_corpus(tmp_path / "tokens")
 
 
-def test_what_fails_on_the_way_leaves_nothing_behind(tmp_path: Path) -> None:
+def test_a_table_without_reviews_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"r\.parquet: no reviews"):
+        tokenized([], tmp_path)
+
+
+def test_a_failure_leaves_no_files_behind(tmp_path: Path) -> None:
     write_reviews([table(["a"] * 5_001)], "made up", tmp_path / "r.parquet")
     content = bytearray((tmp_path / "r.parquet").read_bytes())
     text = pq.ParquetFile(tmp_path / "r.parquet").metadata.row_group(1).column(5)
@@ -131,7 +139,7 @@ def test_what_fails_on_the_way_leaves_nothing_behind(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["r.parquet"]
 
 
-def test_ids_in_blocks_are_the_file_that_numpy_writes(tmp_path: Path) -> None:
+def test_ids_written_in_blocks_are_the_file_that_numpy_writes(tmp_path: Path) -> None:
     blocks = [np.arange(5, dtype=np.int32), np.empty(0, np.int32), np.arange(9, dtype=np.int32)]
     write_ids(iter(blocks), tmp_path)
     np.save(tmp_path / "whole.npy", np.concatenate(blocks))
@@ -139,26 +147,35 @@ def test_ids_in_blocks_are_the_file_that_numpy_writes(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("block", [1, 3, 10_000])
-def test_blocks_are_the_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, block: int) -> None:
+def test_the_size_of_the_blocks_does_not_change_the_corpus(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, block: int
+) -> None:
     texts = ["a a b", "", "b c", "", "d", "a c c c", "e", "f a"]
     tokenized(texts, tmp_path, ["train", "test"] * 4)
-    restrict(tmp_path / "tokens", tmp_path / "whole", 10, 1)
-    monkeypatch.setattr(reviews_module, "BLOCK", block)
-    monkeypatch.setattr(reviews_module, "INDEX_ROWS", block)
-    again = tokenize_file(tmp_path / "r.parquet", tmp_path / "again", 1)
-    assert [again.words[i] for i in again.ids] == tokenize(" ".join(texts))
-    assert again.counts(np.array([2, 5])).tolist() == [1, 1, 4, 0, 0, 0]
-    walked = list(again.blocks())
-    assert np.array_equal(np.concatenate([np.array(ids) for _, ids in walked]), again.ids)
-    assert [i for some, _ in walked for i in range(len(texts))[some]] == list(range(len(texts)))
-    known = restrict(tmp_path / "again", tmp_path / "known", 10, 1)
-    for name in ("words.txt", "ids.npy", "offsets.npy"):
-        assert contents(tmp_path / "known")[name] == contents(tmp_path / "whole")[name]
-    whole = load(tmp_path / "whole")
-    pd.testing.assert_frame_equal(known.index, whole.index)
+    whole = apply_vocab(tmp_path / "tokens", tmp_path / "whole", 10, 1)
+    monkeypatch.setattr(corpus_module, "BLOCK_REVIEWS", block)
+    monkeypatch.setattr(corpus_module, "METADATA_ROW_GROUP", block)
+    tokens = tokenize_file(tmp_path / "r.parquet", tmp_path / "tokens", 1)
+    assert [tokens.vocab[i] for i in tokens.ids] == tokenize(" ".join(texts))
+    assert tokens.word_counts(np.array([2, 5])).tolist() == [1, 1, 4, 0, 0, 0]
+    blocks = list(tokens.iter_blocks())
+    assert np.array_equal(np.concatenate([np.array(ids) for _, ids in blocks]), tokens.ids)
+    assert [i for rows, _ in blocks for i in range(len(texts))[rows]] == list(range(len(texts)))
+    corpus = apply_vocab(tmp_path / "tokens", tmp_path / "corpus", 10, 1)
+    for name in ("vocab.txt", "ids.npy", "offsets.npy"):
+        assert contents(tmp_path / "corpus")[name] == contents(tmp_path / "whole")[name]
+    pd.testing.assert_frame_equal(corpus.metadata, whole.metadata)
 
 
-def test_ids_that_are_written_do_not_stay_in_memory(tmp_path: Path) -> None:
+def test_blocks_are_read_on_systems_without_madvise(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tokens = tokenized(["a b", "c"], tmp_path)
+    monkeypatch.delattr(mmap, "MADV_DONTNEED", raising=False)  # as on Windows
+    assert [ids.tolist() for _, ids in tokens.iter_blocks()] == [[0, 1, 2]]
+
+
+def test_written_ids_do_not_stay_in_memory(tmp_path: Path) -> None:
     tracemalloc.start()
     try:
         write_ids((np.zeros(100_000, np.int32) for _ in range(100)), tmp_path)  # 40 MB
@@ -167,13 +184,13 @@ def test_ids_that_are_written_do_not_stay_in_memory(tmp_path: Path) -> None:
         tracemalloc.stop()
 
 
-def test_the_words_of_a_group_do_not_stay_in_memory() -> None:
+def test_the_words_of_a_row_group_do_not_stay_in_memory() -> None:
     texts = [f"word{i}" for i in range(10_000)]
     gc.disable()
     tracemalloc.start()
     try:
         for _ in range(5):
-            tokenize_all(texts)
+            numericalize(texts)
         assert tracemalloc.get_traced_memory()[0] < 500_000
     finally:
         tracemalloc.stop()
@@ -184,72 +201,70 @@ VOCABULARY = """
 import sys
 from pathlib import Path
 from resource import RUSAGE_SELF, getrusage
-from stages.imdb import reviews
-from stages.imdb.vocabulary import restrict, unknown_rate
-reviews.BLOCK = 500
+from stages.imdb.corpus import corpus
+from stages.imdb.preprocess.vocabulary import apply_vocab, oov_rate
+corpus.BLOCK_REVIEWS = 500
 folder = Path(sys.argv[1])
-reviews.load(folder / "tokens")
+corpus.load_corpus(folder / "tokens")
 before = getrusage(RUSAGE_SELF).ru_maxrss
-unknown_rate(restrict(folder / "tokens", folder / "vocabulary", 1_000, 1), "train")
+oov_rate(apply_vocab(folder / "tokens", folder / "corpus", 1_000, 1), "train")
 print(getrusage(RUSAGE_SELF).ru_maxrss - before)
 """
 
 
-def test_the_vocabulary_takes_the_memory_of_a_block(tmp_path: Path) -> None:
+def test_the_vocabulary_needs_memory_for_one_block_only(tmp_path: Path) -> None:
     tokenized([""] * 50_000, tmp_path)
     tokens = tmp_path / "tokens"
     write_ids((np.arange(10**6, dtype=np.int32) % 500 for _ in range(50)), tokens)  # 200 MB
     write_offsets(array("q", [1_000] * 50_000), tokens)
-    write_words((f"w{i}" for i in range(500)), tokens)
-    done = subprocess.run(
+    write_vocab((f"w{i}" for i in range(500)), tokens)
+    process = subprocess.run(
         [sys.executable, "-c", VOCABULARY, tmp_path],
         capture_output=True, text=True, cwd=ROOT, check=True,
     )  # fmt: skip
-    assert int(done.stdout) * (1 if sys.platform == "darwin" else 1_024) < 100_000_000
+    assert int(process.stdout) * (1 if sys.platform == "darwin" else 1_024) < 100_000_000
 
 
 SMALL = ["a a a b b", "a b c", "rare c test", "a d d d d d d"]
 SMALL_SPLITS = ["train", "unlabelled", "train", "test"]
 
 
-def test_the_vocabulary_holds_the_most_frequent_words_and_none_of_the_test_reviews(
+def test_the_vocabulary_has_the_most_frequent_words_but_none_of_the_test_reviews(
     tmp_path: Path,
 ) -> None:
     tokens = tokenized(SMALL, tmp_path, SMALL_SPLITS)
-    reviews = restrict(tmp_path / "tokens", tmp_path / "vocabulary", size=10, min_count=2)
-    assert reviews.words == ["<pad>", "<unk>", "a", "b", "c"]  # d is frequent, but in the test only
-    assert list(reviews[3]) == [2] + [UNKNOWN] * 6
-    assert unknown_rate(reviews, "test") == pytest.approx(6 / 7)
-    assert choose(tokens, size=3, min_count=1)[0] == ["<pad>", "<unk>", "a"]
+    corpus = apply_vocab(tmp_path / "tokens", tmp_path / "corpus", size=10, min_count=2)
+    assert corpus.vocab == ["<pad>", "<unk>", "a", "b", "c"]  # d is frequent in the test only
+    assert list(corpus[3]) == [2] + [UNK] * 6
+    assert oov_rate(corpus, "test") == pytest.approx(6 / 7)
+    assert build_vocab(tokens, size=3, min_count=1)[0] == ["<pad>", "<unk>", "a"]
 
 
-def test_a_vocabulary_without_a_word_is_refused(tmp_path: Path) -> None:
+def test_too_high_a_minimum_count_is_named(tmp_path: Path) -> None:
     tokenized(SMALL, tmp_path, SMALL_SPLITS)
-    with pytest.raises(StageError, match=r"imdb\.vocabulary\.min_count = 99"):
-        restrict(tmp_path / "tokens", tmp_path / "vocabulary", size=10, min_count=99)
-    assert not (tmp_path / "vocabulary").exists()
+    with pytest.raises(UserError, match=r"imdb\.vocabulary\.min_count = 99"):
+        apply_vocab(tmp_path / "tokens", tmp_path / "corpus", size=10, min_count=99)
+    assert not (tmp_path / "corpus").exists()
 
 
-@pytest.mark.parametrize("reviews", [30, 100])  # one run of neighbours, or one of each class
-def test_so_few_reviews_that_a_class_would_be_held_out_are_refused(reviews: int) -> None:
-    labels = np.arange(reviews) * 2 // reviews
-    index = pd.DataFrame({"split": "train", "film": "", "label": labels})
-    with pytest.raises(StageError, match=r"imdb\.validation = 0\.05: .* set it to 0"):
-        split_by_film(index, 0.05)
-    train, held_out = split_by_film(index, 0)
-    assert (len(train), len(held_out)) == (reviews, 0)
+@pytest.mark.parametrize("count", [30, 100])  # one pseudo-group, or one for each class
+def test_a_validation_set_that_would_take_a_whole_class_is_refused(count: int) -> None:
+    labels = np.arange(count) * 2 // count
+    metadata = pd.DataFrame({"split": "train", "group": "", "label": labels})
+    with pytest.raises(UserError, match=r"imdb\.validation = 0\.05 .* set it to 0"):
+        group_train_val_split(metadata, 0.05)
+    train_indices, val_indices = group_train_val_split(metadata, 0)
+    assert (len(train_indices), len(val_indices)) == (count, 0)
 
 
 @settings(max_examples=20)
 @given(st.integers(20, 200), st.sampled_from([0.1, 0.3, 0.5]), st.booleans())
-def test_a_films_reviews_stay_together(count: int, fraction: float, films_known: bool) -> None:
-    index = table([""] * count).drop(columns="text")
-    if not films_known:
-        index = table([""] * (50 * count)).drop(columns="text").assign(film="")
-    zero = np.zeros(len(index) + 1, np.int64)
-    reviews = Reviews(["a"], np.zeros(0, np.int32), zero, index, "made up")
-    train, validation = split_by_film(reviews.index, fraction)
-    assert sorted([*train, *validation]) == list(range(len(index)))
-    films = index["film"].to_numpy() if films_known else np.arange(len(index)) // 50
-    assert not set(films[train]) & set(films[validation])
-    assert 0 < len(validation) < len(index)
+def test_the_reviews_of_a_group_stay_together(count: int, fraction: float, known: bool) -> None:
+    metadata = table([""] * (count if known else 50 * count))
+    if not known:
+        metadata["group"] = ""
+    train_indices, val_indices = group_train_val_split(metadata, fraction)
+    assert sorted([*train_indices, *val_indices]) == list(range(len(metadata)))
+    groups = metadata["group"].to_numpy() if known else np.arange(len(metadata)) // 50
+    assert not set(groups[train_indices]) & set(groups[val_indices])
+    assert 0 < len(val_indices) < len(metadata)

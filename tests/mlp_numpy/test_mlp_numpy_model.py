@@ -1,4 +1,4 @@
-"""The hand-written network: its gradients against differences, its parts against definitions."""
+"""The hand-written network: its gradients and its functions against their definitions."""
 
 import numpy as np
 import pytest
@@ -6,12 +6,12 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from stages.mlp_numpy.differences import (
-    STEP,
+from stages.mlp_numpy.gradcheck import (
+    EPS,
     away_from_kinks,
-    differentiate,
-    digits,
-    gradient_error,
+    gradcheck_error,
+    matching_digits,
+    numerical_derivative,
     relative_error,
 )
 from stages.mlp_numpy.model import (
@@ -21,11 +21,11 @@ from stages.mlp_numpy.model import (
     backward,
     fit,
     forward,
-    initial,
+    init_weights,
     log_softmax,
     loss,
+    minibatches,
     one_hot,
-    schedule,
     sigmoid,
     update,
 )
@@ -36,7 +36,7 @@ activations = st.sampled_from(sorted(ACTIVATIONS))
 def problem(
     m: int, n: int, h: int, C: int, seed: int
 ) -> tuple[Array, NDArray[np.int64], Array, Weights]:
-    """Samples, labels and weights of any shape; biases too are random, so that none is special."""
+    """Return random samples, labels, one-hot labels and weights with random biases."""
     rng = np.random.default_rng(seed)
     X = rng.uniform(-2, 2, (m, n))
     labels = rng.integers(0, C, m)
@@ -60,18 +60,18 @@ shapes = {
 
 @settings(deadline=None, max_examples=150)
 @given(activation=activations, **shapes)
-def test_backward_is_the_slope_of_the_loss(
+def test_backward_matches_the_numerical_derivatives(
     activation: str, m: int, n: int, h: int, C: int, seed: int
 ) -> None:
     X, _, Y, weights = problem(m, n, h, C, seed)
     if activation == "relu":
         assume(away_from_kinks(X, weights).any())
-    assert gradient_error(X, Y, weights, activation) <= 1e-7
+    assert gradcheck_error(X, Y, weights, activation) <= 1e-7
 
 
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 @pytest.mark.parametrize("field", Weights._fields)
-def test_the_differences_catch_a_wrong_gradient(
+def test_gradcheck_detects_a_wrong_gradient(
     activation: str, field: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def wrong(*arguments: object) -> Weights:
@@ -79,26 +79,26 @@ def test_the_differences_catch_a_wrong_gradient(
         return gradients._replace(**{field: getattr(gradients, field) * (1 + 1e-6)})
 
     X, _, Y, weights = problem(10, 2, 4, 3, 0)
-    monkeypatch.setattr("stages.mlp_numpy.differences.backward", wrong)
-    assert gradient_error(X, Y, weights, activation) == pytest.approx(1e-6, rel=0.01)
+    monkeypatch.setattr("stages.mlp_numpy.gradcheck.backward", wrong)
+    assert gradcheck_error(X, Y, weights, activation) == pytest.approx(1e-6, rel=0.01)
 
 
-def test_the_stencil_is_exact_for_polynomials_up_to_the_sixth_degree() -> None:
+def test_the_stencil_is_exact_for_polynomials_of_degree_six() -> None:
     x = np.array([0.7])
-    derivative = differentiate(lambda: float(x[0] ** 6 - 2 * x[0] ** 3), x, (0,))
+    derivative = numerical_derivative(lambda: float(x[0] ** 6 - 2 * x[0] ** 3), x, (0,))
     assert derivative == pytest.approx(6 * 0.7**5 - 6 * 0.7**2, rel=1e-11)
     assert x[0] == 0.7
 
 
-def test_a_sample_at_a_kink_is_left_out() -> None:
+def test_a_sample_near_a_kink_is_left_out() -> None:
     weights = Weights(np.ones((1, 1)), np.zeros(1), np.ones((1, 2)), np.zeros(2))
-    X = np.array([[2.9 * STEP], [-2.9 * STEP], [0.5], [-0.5]])
+    X = np.array([[2.9 * EPS], [-2.9 * EPS], [0.5], [-0.5]])
     assert away_from_kinks(X, weights).tolist() == [False, False, True, True]
 
 
 @settings(deadline=None)
 @given(activation=activations, **shapes)
-def test_shapes_and_probabilities(
+def test_shapes_probabilities_and_loss(
     activation: str, m: int, n: int, h: int, C: int, seed: int
 ) -> None:
     X, labels, Y, weights = problem(m, n, h, C, seed)
@@ -117,19 +117,19 @@ def test_float32_stays_float32(activation: str) -> None:
     X, _, Y, weights = problem(8, 2, 4, 3, 0)
     weights = Weights(*(W.astype(np.float32) for W in weights))
     X, Y = X.astype(np.float32), Y.astype(np.float32)
-    _, trained = next(fit(X, Y, weights, activation, schedule_of(8, 4, 1), 0.1, 0.9))
+    _, trained = next(fit(X, Y, weights, activation, make_batches(8, 4, 1), 0.1, 0.9))
     assert {W.dtype for W in trained} == {np.dtype(np.float32)}
 
 
 @pytest.mark.parametrize("activation", ACTIVATIONS)
-def test_the_derivatives_are_those_of_the_activations(activation: str) -> None:
+def test_phi_prime_is_the_derivative_of_phi(activation: str) -> None:
     phi, phi_prime = ACTIVATIONS[activation]
     Z1 = np.linspace(-3, 3, 61)[:, None] + 0.013
     slope = (phi(Z1 + 1e-6) - phi(Z1 - 1e-6)) / 2e-6
     assert np.allclose(phi_prime(phi(Z1)), slope, atol=1e-9)
 
 
-def test_logits_of_any_size_give_finite_losses() -> None:
+def test_large_logits_give_finite_losses() -> None:
     Z = np.array([[1000.0, -1000.0], [-1000.0, 1000.0], [0.0, 0.0]])
     assert np.isfinite(log_softmax(Z)).all()
     assert loss(log_softmax(Z), one_hot(np.array([0, 0, 0]), 2)) == pytest.approx(
@@ -137,7 +137,7 @@ def test_logits_of_any_size_give_finite_losses() -> None:
     )
 
 
-def test_sigmoid_neither_overflows_nor_differs_from_its_definition() -> None:
+def test_sigmoid_follows_its_definition_without_overflow() -> None:
     with np.errstate(all="raise"):
         assert sigmoid(np.array([-1000.0, 1000.0])).tolist() == [0.0, 1.0]
     Z = np.linspace(-20, 20, 101)
@@ -152,30 +152,32 @@ def test_update_is_gradient_descent_with_momentum() -> None:
 
 
 @settings(deadline=None)
-@given(m=st.integers(1, 50), batch=st.integers(1, 60), seed=st.integers(0, 100))
-def test_every_epoch_sees_every_sample_once(m: int, batch: int, seed: int) -> None:
-    epochs = list(schedule(m, batch, 3, np.random.default_rng(seed)))
+@given(m=st.integers(1, 50), batch_size=st.integers(1, 60), seed=st.integers(0, 100))
+def test_minibatches_contain_every_sample_once_per_epoch(
+    m: int, batch_size: int, seed: int
+) -> None:
+    epochs = list(minibatches(m, batch_size, 3, np.random.default_rng(seed)))
     assert len(epochs) == 3
     for batches in epochs:
-        assert {len(rows) for rows in batches[:-1]} <= {batch}
+        assert {len(indices) for indices in batches[:-1]} <= {batch_size}
         assert sorted(np.concatenate(batches)) == list(range(m))
 
 
-def schedule_of(m: int, batch: int, epochs: int) -> list[list[NDArray[np.int64]]]:
-    return list(schedule(m, batch, epochs, np.random.default_rng(0)))
+def make_batches(m: int, batch_size: int, epochs: int) -> list[list[NDArray[np.int64]]]:
+    return list(minibatches(m, batch_size, epochs, np.random.default_rng(0)))
 
 
-def test_fit_starts_from_the_weights_and_leaves_them_alone() -> None:
+def test_fit_does_not_change_the_initial_weights() -> None:
     X, _, Y, weights = problem(20, 2, 4, 2, 0)
     before = [W.copy() for W in weights]
-    for _ in fit(X, Y, weights, "tanh", schedule_of(20, 5, 3), 0.1, 0.9):
+    for _ in fit(X, Y, weights, "tanh", make_batches(20, 5, 3), 0.1, 0.9):
         pass
     assert all(map(np.array_equal, weights, before))
 
 
-def test_the_loss_of_one_whole_batch_is_that_of_the_weights_before_it() -> None:
+def test_one_step_on_the_whole_data_follows_the_definitions() -> None:
     X, _, Y, weights = problem(20, 2, 4, 2, 0)
-    first, trained = next(fit(X, Y, weights, "tanh", schedule_of(20, 20, 1), 0.1, 0.0))
+    first, trained = next(fit(X, Y, weights, "tanh", make_batches(20, 20, 1), 0.1, 0.0))
     phi, phi_prime = ACTIVATIONS["tanh"]
     A1, log_A2, A2 = forward(X, *weights, phi)
     assert first == pytest.approx(loss(log_A2, Y))
@@ -184,27 +186,30 @@ def test_the_loss_of_one_whole_batch_is_that_of_the_weights_before_it() -> None:
         assert np.allclose(after, W - 0.1 * dW)
 
 
-def test_training_learns_xor() -> None:
+def test_fit_learns_xor() -> None:
     X = np.array([[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]])
     labels = np.array([0, 1, 1, 0])
-    weights = initial(2, 8, 2, np.random.default_rng(0))
-    *_, (_, trained) = fit(X, one_hot(labels, 2), weights, "tanh", schedule_of(4, 4, 300), 0.3, 0.9)
+    weights = init_weights(2, 8, 2, np.random.default_rng(0))
+    *_, (_, trained) = fit(
+        X, one_hot(labels, 2), weights, "tanh", make_batches(4, 4, 300), 0.3, 0.9
+    )
     A2 = forward(X, *trained, ACTIVATIONS["tanh"].phi)[2]
     assert A2.argmax(axis=1).tolist() == labels.tolist()
     assert A2.max(axis=1).min() > 0.95
 
 
-def test_initial_weights_have_the_variance_of_their_fan_in() -> None:
-    weights = initial(4, 4000, 3, np.random.default_rng(0))
+def test_initial_weights_have_variance_one_over_the_number_of_inputs() -> None:
+    weights = init_weights(4, 4000, 3, np.random.default_rng(0))
     assert weights.W1.var() == pytest.approx(1 / 4, rel=0.05)
     assert weights.W2.var() == pytest.approx(1 / 4000, rel=0.05)
     assert not weights.b1.any()
     assert not weights.b2.any()
 
 
-def test_relative_error_and_digits() -> None:
+def test_relative_error_and_matching_digits() -> None:
     assert relative_error(np.array([1.0, 2.0]), np.array([1.0, 2.002])) == pytest.approx(
         0.002 / 2.002
     )
     assert relative_error(np.zeros(2), np.zeros(2)) == 0
-    assert [digits(error) for error in (0, 1e-16, 6e-12, 1e-7, 0.5, 3)] == [15, 15, 11, 7, 0, 0]
+    digits = {0.0: 15, 1e-16: 15, 6e-12: 11, 1e-7: 7, 0.5: 0, 3.0: 0}
+    assert {error: matching_digits(error) for error in digits} == digits

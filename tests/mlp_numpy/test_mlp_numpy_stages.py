@@ -1,4 +1,4 @@
-"""Project 1's commands on small made-up CSVs."""
+"""The training of project 1, on small data and with the committed parameters."""
 
 import json
 import subprocess
@@ -7,37 +7,38 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import yaml
-from PIL import Image
 
-from stages.common.errors import StageError
-from stages.common.params import load
-from stages.mlp_numpy import equations_figures, figures, model, train, weights
+from stages.common.errors import UserError
+from stages.common.params import load_params
+from stages.mlp_numpy import model, train
+from stages.mlp_numpy.history import max_loss_difference, read_history
 from stages.mlp_numpy.params import MLP
-from stages.mlp_numpy.series import curve
-from stages.points import table
+from stages.mlp_numpy.weights import load_weights, save_weights
+from stages.points.csv_io import read_points, write_points
 from stages.points.generate import generate, split
+from stages.points.params import Points
+from tests.clone import ROOT
 
-ROOT = Path(__file__).parents[2]
-GOOD = {
-    "hidden": 8, "activation": "tanh", "epochs": 5, "batch": 16, "learning_rate": 0.1,
+PARAMS = {
+    "hidden_size": 8, "activation": "tanh", "epochs": 5, "batch_size": 16, "learning_rate": 0.1,
     "momentum": 0.9, "seed": 3,
 }  # fmt: skip
 
 
-def write_inputs(folder: Path, classes: int = 2, **changes: object) -> list[str]:
-    """Points and parameters in a folder, and the arguments that name them."""
+def write_inputs(folder: Path, n_classes: int = 2, **changes: object) -> list[str]:
+    """Write points and parameters, and return the arguments that name them."""
     folder.mkdir(parents=True, exist_ok=True)
     for name, seed in (("train", 1), ("test", 2)):
-        table.write(folder / f"{name}.csv", *generate("blobs", 60, 0.2, classes, seed))
-    params = folder / "params.yaml"
-    params.write_text(yaml.safe_dump({"mlp": {**GOOD, **changes}}), encoding="utf-8")
-    return [f"--{name}={folder / f'{name}.csv'}" for name in ("train", "test")] + [
-        f"--params={params}"
+        write_points(folder / f"{name}.csv", *generate("blobs", 60, 0.2, n_classes, seed))
+    (folder / "params.yaml").write_text(json.dumps({"mlp": {**PARAMS, **changes}}), "utf-8")
+    return [
+        f"--train={folder / 'train.csv'}",
+        f"--test={folder / 'test.csv'}",
+        f"--params={folder / 'params.yaml'}",
     ]
 
 
-def outputs(folder: Path) -> list[str]:
+def output_args(folder: Path) -> list[str]:
     return [
         f"--model={folder / 'numpy.safetensors'}",
         f"--history={folder / 'history.safetensors'}",
@@ -46,103 +47,80 @@ def outputs(folder: Path) -> list[str]:
     ]
 
 
-def call(monkeypatch: pytest.MonkeyPatch, stage: object, *arguments: str) -> None:
-    monkeypatch.setattr("sys.argv", ["stage", *arguments])
-    stage.main()  # type: ignore[attr-defined]
+def run_stage(monkeypatch: pytest.MonkeyPatch, *args: str) -> None:
+    monkeypatch.setattr("sys.argv", ["train", *args])
+    train.main()
 
 
-@pytest.mark.parametrize("classes", [2, 4])
+@pytest.mark.parametrize("n_classes", [2, 4])
 @pytest.mark.parametrize("activation", ["tanh", "relu", "sigmoid"])
-def test_training_writes_a_network_that_classifies(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, classes: int, activation: str
+def test_the_stage_writes_weights_history_curves_and_metrics(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, n_classes: int, activation: str
 ) -> None:
-    inputs = write_inputs(tmp_path, classes, activation=activation, epochs=20)
-    call(monkeypatch, train, *inputs, *outputs(tmp_path))
+    inputs = write_inputs(tmp_path, n_classes, activation=activation, epochs=20)
+    run_stage(monkeypatch, *inputs, *output_args(tmp_path))
 
-    trained, written_activation = weights.load(tmp_path / "numpy.safetensors")
-    assert written_activation == activation
-    X, labels, _ = table.read(tmp_path / "test.csv", classes)
+    trained, trained_activation = load_weights(tmp_path / "numpy.safetensors")
+    assert trained_activation == activation
+    X, labels, _ = read_points(tmp_path / "test.csv", n_classes)
     A2 = model.forward(X, *trained, model.ACTIVATIONS[activation].phi)[2]
     accuracy = float(np.mean(A2.argmax(axis=1) == labels))
     metrics = json.loads((tmp_path / "metrics.json").read_text())["numpy"]
     assert metrics["acc"] == round(accuracy, 4)
     assert accuracy > 0.9
 
-    series = curve(tmp_path / "live", "test/acc")
-    assert len(series) == 20
-    assert series[-1] == accuracy
-    history, _ = weights.load(tmp_path / "history.safetensors")
+    curve = read_history(tmp_path / "live", "test/acc")
+    assert len(curve) == 20
+    assert curve[-1] == accuracy
+    history, _ = load_weights(tmp_path / "history.safetensors")
     assert history.W1.shape == (21, 2, 8)
     assert np.array_equal(history.W1[-1], trained.W1)
     assert not history.b1[0].any()
 
 
-def test_training_again_and_drawing_again_give_the_same_bytes(
+def test_a_second_training_writes_the_same_bytes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    written = []
+    contents = []
     for folder in (tmp_path / "first", tmp_path / "second"):
-        inputs = write_inputs(folder, 3)
-        call(monkeypatch, train, *inputs, *outputs(folder))
-        call(
-            monkeypatch,
-            figures,
-            inputs[1],
-            *outputs(folder)[:3],
-            f"--loss-accuracy={folder / 'curves.png'}",
-            f"--boundary={folder / 'boundary.png'}",
-            f"--training={folder / 'training.gif'}",
-        )
-        call(
-            monkeypatch,
-            equations_figures,
-            f"--forward={folder / 'forward.png'}",
-            f"--backward={folder / 'backward.png'}",
-        )
+        run_stage(monkeypatch, *write_inputs(folder, 3), *output_args(folder))
         files = sorted(path for path in folder.rglob("*") if path.is_file())
-        written.append({str(path.relative_to(folder)): path.read_bytes() for path in files})
-    assert written[0] == written[1]
-    assert len(written[0]) == 16
-    with Image.open(tmp_path / "first" / "training.gif") as animation:
-        assert animation.n_frames == 6  # type: ignore[attr-defined]
-    for name in ("forward", "backward"):
-        with Image.open(tmp_path / "first" / f"{name}.png") as picture:
-            assert picture.width == 1002
+        contents.append({str(path.relative_to(folder)): path.read_bytes() for path in files})
+    assert contents[0] == contents[1]
+    assert len(contents[0]) == 3 + 3 + 5  # inputs, weights and metrics, the live folder
 
 
-def test_a_training_that_diverges_says_so_and_writes_no_model(tmp_path: Path) -> None:
+def test_a_diverging_training_is_reported_and_writes_no_model(tmp_path: Path) -> None:
     inputs = write_inputs(tmp_path, activation="relu", learning_rate=10.0)
     (tmp_path / "train.csv").write_text(
         "x1,x2,label\n" + "".join(f"{i * 1e3},{-i * 1e3},{i % 2}\n" for i in range(40))
     )
-    command = [sys.executable, "-m", "stages.mlp_numpy.train", *inputs, *outputs(tmp_path)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 1
-    assert "error: training diverged: in epoch 1 the loss is " in done.stderr
-    assert "mlp.learning_rate" in done.stderr
-    assert "Traceback" not in done.stderr
-    assert "Warning" not in done.stderr
-    assert not (tmp_path / "numpy.safetensors").exists()
-    assert not (tmp_path / "history.safetensors").exists()
-    assert not (tmp_path / "metrics.json").exists()
+    command = [sys.executable, "-m", "stages.mlp_numpy.train", *inputs, *output_args(tmp_path)]
+    completed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert completed.returncode == 1
+    assert completed.stderr.startswith("error: training diverged: in epoch 1 the loss is ")
+    assert "equal class probabilities give 0.6931; lower mlp.learning_rate" in completed.stderr
+    assert completed.stderr.count("\n") == 1
+    for name in ("numpy.safetensors", "history.safetensors", "metrics.json"):
+        assert not (tmp_path / name).exists()
 
 
 def test_a_batch_larger_than_the_data_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    inputs = write_inputs(tmp_path, batch=61)
-    with pytest.raises(StageError, match=r"mlp\.batch = 61: larger than the 60 points of"):
-        call(monkeypatch, train, *inputs, *outputs(tmp_path))
+    inputs = write_inputs(tmp_path, batch_size=61)
+    with pytest.raises(UserError, match=r"mlp\.batch_size = 61: larger than the 60 points of"):
+        run_stage(monkeypatch, *inputs, *output_args(tmp_path))
 
 
 @pytest.mark.parametrize(
-    ("changes", "key"),
+    ("changes", "message"),
     [
-        ({"hidden": 0}, "mlp.hidden = 0"),
-        ({"hidden": 1.5}, "mlp.hidden = 1.5"),
+        ({"hidden_size": 0}, "mlp.hidden_size = 0"),
+        ({"hidden_size": 1.5}, "mlp.hidden_size = 1.5"),
         ({"activation": "gelu"}, "mlp.activation = 'gelu'"),
         ({"epochs": 0}, "mlp.epochs = 0"),
-        ({"batch": 10**9}, "mlp.batch = 1000000000"),
+        ({"batch_size": 10**9}, "mlp.batch_size = 1000000000"),
         ({"learning_rate": 1e9}, "mlp.learning_rate = 1000000000.0"),
         ({"learning_rate": 0.0}, "mlp.learning_rate = 0.0"),
         ({"learning_rate": "fast"}, "mlp.learning_rate = 'fast'"),
@@ -150,51 +128,66 @@ def test_a_batch_larger_than_the_data_is_refused(
         ({"dropout": 0.5}, "mlp.dropout is not a known key"),
     ],
 )
-def test_bad_parameters_are_refused_by_name(
-    tmp_path: Path, changes: dict[str, object], key: str
+def test_a_wrong_parameter_is_named(
+    tmp_path: Path, changes: dict[str, object], message: str
 ) -> None:
     write_inputs(tmp_path, 2, **changes)
-    with pytest.raises(StageError) as caught:
-        load(tmp_path / "params.yaml", "mlp", MLP)
-    assert key in str(caught.value)
+    with pytest.raises(UserError) as caught:
+        load_params(tmp_path / "params.yaml", "mlp", MLP)
+    assert message in str(caught.value)
 
 
-def test_what_are_no_weights_are_refused(tmp_path: Path) -> None:
+def test_a_file_without_weights_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "model.safetensors"
-    with pytest.raises(StageError, match="no such file"):
-        weights.load(path)
+    with pytest.raises(UserError, match="no such file"):
+        load_weights(path)
     path.write_bytes(b"not weights at all")
-    with pytest.raises(StageError, match="not the weights of such a network"):
-        weights.load(path)
+    with pytest.raises(UserError, match="not the weights of a perceptron"):
+        load_weights(path)
 
 
-def test_a_missing_series_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(StageError, match=r"loss\.tsv: no such series"):
-        curve(tmp_path, "train/loss")
+def test_weights_of_an_unknown_activation_are_refused(tmp_path: Path) -> None:
+    weights = model.init_weights(2, 3, 2, np.random.default_rng(0))
+    save_weights(tmp_path / "a", weights, "gelu")
+    with pytest.raises(UserError, match="unknown activation 'gelu'; expected one of tanh, relu"):
+        load_weights(tmp_path / "a")
 
 
-def test_the_default_network_knows_the_moons() -> None:
-    """With the committed parameters, but for the seed, which should not matter."""
-    document = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
-    points, mlp = document["points"], document["mlp"]
-    for seed in range(3):
-        made = generate("moons", points["size"], points["noise"], 2, seed)
-        (X, labels), (X_test, test_labels) = split(made, points["test"], seed)
-        rng = np.random.default_rng(seed)
-        start = model.initial(2, mlp["hidden"], 2, rng)
-        order = model.schedule(len(X), mlp["batch"], mlp["epochs"], rng)
-        Y = model.one_hot(labels, 2)
-        *_, (_, trained) = model.fit(
-            X, Y, start, mlp["activation"], order, mlp["learning_rate"], mlp["momentum"]
-        )
-        A2 = model.forward(X_test, *trained, model.ACTIVATIONS[mlp["activation"]].phi)[2]
-        assert np.mean(A2.argmax(axis=1) == test_labels) >= 0.97
+def test_a_missing_curve_is_named(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"loss\.tsv: no such file; train the network first"):
+        read_history(tmp_path, "train/loss")
+
+
+def test_the_loss_difference_is_the_largest_of_all_versions(tmp_path: Path) -> None:
+    for name, losses in (("numpy", [1.0, 2.0]), ("a", [1.0, 2.5]), ("b", [0.9, 2.0])):
+        folder = tmp_path / name / "plots" / "metrics" / "train"
+        folder.mkdir(parents=True)
+        lines = [f"{step}\t{loss}\n" for step, loss in enumerate(losses, 1)]
+        (folder / "loss.tsv").write_text("step\tloss\n" + "".join(lines))
+    difference = max_loss_difference(tmp_path / "numpy", [tmp_path / "a", tmp_path / "b"])
+    assert difference == pytest.approx([0.1, 0.5])
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_committed_parameters_give_97_percent_from_other_seeds(seed: int) -> None:
+    points = load_params(ROOT / "params.yaml", "points", Points)
+    mlp = load_params(ROOT / "params.yaml", "mlp", MLP)
+    X, labels = generate("moons", points.n_samples, points.noise, 2, seed)
+    (X, labels), (X_test, test_labels) = split(X, labels, points.test_size, seed)
+    rng = np.random.default_rng(seed)
+    weights = model.init_weights(2, mlp.hidden_size, 2, rng)
+    epoch_batches = model.minibatches(len(X), mlp.batch_size, mlp.epochs, rng)
+    Y = model.one_hot(labels, 2)
+    *_, (_, trained) = model.fit(
+        X, Y, weights, mlp.activation, epoch_batches, mlp.learning_rate, mlp.momentum
+    )
+    A2 = model.forward(X_test, *trained, model.ACTIVATIONS[mlp.activation].phi)[2]
+    assert np.mean(A2.argmax(axis=1) == test_labels) >= 0.97
 
 
 @pytest.mark.parametrize("name", ["numpy", "by_hand", "sequential", "module"])
-def test_the_committed_networks_know_the_moons(name: str) -> None:
-    document = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
-    if document["points"]["kind"] != "moons":
-        pytest.skip("params.yaml chooses other points")
+def test_the_committed_metrics_are_at_least_97_percent(name: str) -> None:
+    if load_params(ROOT / "params.yaml", "points", Points).dataset != "moons":
+        pytest.skip("params.yaml has another data set")
     metrics = json.loads((ROOT / "metrics" / f"mlp_{name}.json").read_text(encoding="utf-8"))
     assert metrics[name]["acc"] >= 0.97

@@ -1,4 +1,4 @@
-"""The three PyTorch versions: the same as project 1, and the same as each other."""
+"""The three PyTorch versions compute the same as project 1, and read alike."""
 
 import json
 from collections.abc import Iterator
@@ -9,37 +9,30 @@ from types import ModuleType
 import numpy as np
 import pytest
 import torch
-import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stages.common.errors import StageError
-from stages.mlp_numpy import model, weights
+from stages.common.errors import UserError
+from stages.mlp_numpy import model
 from stages.mlp_numpy import train as numpy_train
-from stages.mlp_numpy.series import curve
-from stages.mlp_torch import (
-    autograd,
-    by_hand,
-    compare,
-    figures,
-    gradients,
-    module,
-    sequential,
-    train,
-)
-from stages.points import table
+from stages.mlp_numpy.history import read_history
+from stages.mlp_numpy.weights import load_weights
+from stages.mlp_torch import by_hand, check, module, sequential, train
+from stages.mlp_torch.autograd import autograd_error
+from stages.points.csv_io import write_points
 from stages.points.generate import generate
 
 VERSIONS = [by_hand, sequential, module]
-MLP = {
-    "hidden": 8, "activation": "tanh", "epochs": 4, "batch": 16, "learning_rate": 0.1,
+NAMES = ["by_hand", "sequential", "module"]
+PARAMS = {
+    "hidden_size": 8, "activation": "tanh", "epochs": 4, "batch_size": 16, "learning_rate": 0.1,
     "momentum": 0.9, "seed": 3,
 }  # fmt: skip
 
 
 @pytest.fixture(autouse=True, scope="module")
-def one_thread() -> Iterator[None]:
-    """Small arrays are slower on two threads, and much slower where the cores are busy."""
+def _one_thread() -> Iterator[None]:
+    """Small arrays are slower on two threads, and much slower on a busy machine."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
@@ -55,86 +48,85 @@ def one_thread() -> Iterator[None]:
     C=st.integers(2, 5),
     seed=st.integers(0, 2**32 - 1),
 )
-def test_backward_agrees_with_autograd(
+def test_backward_matches_autograd(
     activation: str, m: int, n: int, h: int, C: int, seed: int
 ) -> None:
     rng = np.random.default_rng(seed)
-    start = model.Weights(*(rng.normal(0, 0.7, size) for size in ((n, h), h, (h, C), C)))
+    weights = model.Weights(*(rng.normal(0, 0.7, size) for size in ((n, h), h, (h, C), C)))
     X, labels = rng.uniform(-2, 2, (m, n)), rng.integers(0, C, m)
-    assert autograd.gradient_error(X, labels, start, activation) <= 1e-7
+    assert autograd_error(X, labels, weights, activation) <= 1e-7
 
 
 @pytest.mark.parametrize("field", model.Weights._fields)
-def test_autograd_catches_a_wrong_gradient(field: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_autograd_detects_a_wrong_gradient(field: str, monkeypatch: pytest.MonkeyPatch) -> None:
     def wrong(*arguments: object) -> model.Weights:
-        right = model.backward(*arguments)  # type: ignore[arg-type]
-        return right._replace(**{field: getattr(right, field) * (1 + 1e-6)})
+        gradients = model.backward(*arguments)  # type: ignore[arg-type]
+        return gradients._replace(**{field: getattr(gradients, field) * (1 + 1e-6)})
 
     X, labels = generate("blobs", 30, 0.3, 3, 0)
-    start = model.initial(2, 4, 3, np.random.default_rng(0))
+    weights = model.init_weights(2, 4, 3, np.random.default_rng(0))
     monkeypatch.setattr("stages.mlp_torch.autograd.backward", wrong)
-    assert autograd.gradient_error(X, labels, start, "tanh") == pytest.approx(1e-6, rel=0.01)
+    assert autograd_error(X, labels, weights, "tanh") == pytest.approx(1e-6, rel=0.01)
 
 
 @pytest.mark.parametrize("version", VERSIONS)
 @pytest.mark.parametrize("activation", sorted(model.ACTIVATIONS))
-@pytest.mark.parametrize("classes", [2, 3])
-def test_the_losses_are_project_1s_to_rounding(
-    version: ModuleType, activation: str, classes: int
+@pytest.mark.parametrize("n_classes", [2, 3])
+def test_the_losses_and_weights_match_project_1(
+    version: ModuleType, activation: str, n_classes: int
 ) -> None:
-    X, labels = generate("spirals", 150, 0.05, classes, 0)
+    X, labels = generate("spirals", 150, 0.05, n_classes, 0)
     rng = np.random.default_rng(1)
-    start = model.initial(2, 12, classes, rng)
-    order = list(model.schedule(len(X), 32, 40, rng))
-    ours = [
+    weights = model.init_weights(2, 12, n_classes, rng)
+    epoch_batches = list(model.minibatches(len(X), 32, 40, rng))
+    expected = [
         (loss, model.Weights(*(W.copy() for W in trained)))
         for loss, trained in model.fit(
-            X, model.one_hot(labels, classes), start, activation, order, 0.05, 0.9
+            X, model.one_hot(labels, n_classes), weights, activation, epoch_batches, 0.05, 0.9
         )
     ]
-    tensors = [[torch.from_numpy(rows) for rows in batches] for batches in order]
-    theirs = version.fit(
+    epochs = version.fit(
         torch.from_numpy(X),
         torch.from_numpy(labels),
-        tuple(map(torch.from_numpy, start)),
+        tuple(map(torch.from_numpy, weights)),
         activation,
-        tensors,
+        [[torch.from_numpy(indices) for indices in batches] for batches in epoch_batches],
         0.05,
         0.9,
     )
-    epochs = 0
-    for (loss, trained), (torch_loss, network, torch_weights) in zip(ours, theirs, strict=True):
+    n_epochs = 0
+    for (loss, trained), (torch_loss, network, tensors) in zip(expected, epochs, strict=True):
         assert torch_loss == pytest.approx(loss, rel=1e-10)
-        for W, torch_W in zip(trained, torch_weights, strict=True):
-            assert np.allclose(torch_W.detach().numpy(), W, rtol=1e-9, atol=1e-12)
+        for W, tensor in zip(trained, tensors, strict=True):
+            assert np.allclose(tensor.detach().numpy(), W, rtol=1e-9, atol=1e-12)
         A2 = model.forward(X, *trained, model.ACTIVATIONS[activation].phi)[2]
         logits = network(torch.from_numpy(X))
         assert np.allclose(logits.softmax(dim=1).detach().numpy(), A2, atol=1e-10)
-        epochs += 1
-    assert epochs == 40
-    assert ours[-1][0] < ours[0][0]
+        n_epochs += 1
+    assert n_epochs == 40
+    assert expected[-1][0] < expected[0][0]
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-def test_the_start_is_copied(version: ModuleType) -> None:
-    X, labels = generate("moons", 20, 0.1, 2, 0)
-    start = tuple(map(torch.from_numpy, model.initial(2, 4, 2, np.random.default_rng(0))))
-    before = [W.clone() for W in start]
-    for _ in version.fit(
-        torch.from_numpy(X), torch.from_numpy(labels), start, "relu", [[torch.arange(20)]], 0.1, 0.9
-    ):
+def test_fit_does_not_change_the_initial_weights(version: ModuleType) -> None:
+    X, labels = map(torch.from_numpy, generate("moons", 20, 0.1, 2, 0))
+    weights = tuple(map(torch.from_numpy, model.init_weights(2, 4, 2, np.random.default_rng(0))))
+    before = [W.clone() for W in weights]
+    for _ in version.fit(X, labels, weights, "relu", [[torch.arange(20)]], 0.1, 0.9):
         pass
-    assert all(map(torch.equal, start, before))
+    assert all(map(torch.equal, weights, before))
 
 
 @pytest.mark.parametrize(("one", "next_one"), list(pairwise(VERSIONS)))
-def test_the_training_reads_alike(one: ModuleType, next_one: ModuleType) -> None:
-    """Each file differs from the last by one idea: most of its lines are the last one's."""
-    texts = [
+def test_consecutive_versions_share_most_of_their_lines(
+    one: ModuleType, next_one: ModuleType
+) -> None:
+    """Each file adds one idea to the previous file."""
+    lines, next_lines = (
         Path(str(version.__file__)).read_text(encoding="utf-8").splitlines()
         for version in (one, next_one)
-    ]
-    new = [line for line in texts[1] if line.strip() and line not in texts[0]]
+    )
+    new = [line for line in next_lines if line.strip() and line not in lines]
     assert len(new) <= 25
     assert one.fit.__doc__ == next_one.fit.__doc__
     assert one.fit.__annotations__.keys() == next_one.fit.__annotations__.keys()
@@ -143,8 +135,8 @@ def test_the_training_reads_alike(one: ModuleType, next_one: ModuleType) -> None
 @pytest.fixture
 def inputs(tmp_path: Path) -> list[str]:
     for name, seed in (("train", 1), ("test", 2)):
-        table.write(tmp_path / f"{name}.csv", *generate("blobs", 60, 0.2, 3, seed))
-    (tmp_path / "params.yaml").write_text(yaml.safe_dump({"mlp": MLP}), encoding="utf-8")
+        write_points(tmp_path / f"{name}.csv", *generate("blobs", 60, 0.2, 3, seed))
+    (tmp_path / "params.yaml").write_text(json.dumps({"mlp": PARAMS}), encoding="utf-8")
     return [
         f"--train={tmp_path / 'train.csv'}",
         f"--test={tmp_path / 'test.csv'}",
@@ -152,94 +144,95 @@ def inputs(tmp_path: Path) -> list[str]:
     ]
 
 
-def test_the_commands_from_training_to_pictures(
+def output_args(folder: Path, name: str) -> list[str]:
+    return [
+        f"--model={folder / name}.safetensors",
+        f"--live={folder / name}",
+        f"--metrics={folder / name}.json",
+    ]
+
+
+def run_stage(monkeypatch: pytest.MonkeyPatch, stage: ModuleType, *args: str) -> None:
+    monkeypatch.setattr("sys.argv", ["stage", *args])
+    stage.main()
+
+
+def test_the_stages_train_and_check_all_versions(
     tmp_path: Path, inputs: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def call(stage: ModuleType, *arguments: str) -> None:
-        monkeypatch.setattr("sys.argv", ["stage", *arguments])
-        stage.main()
-
-    def outputs(name: str) -> list[str]:
-        return [
-            f"--model={tmp_path / name}.safetensors",
-            f"--live={tmp_path / name}",
-            f"--metrics={tmp_path / name}.json",
-        ]
-
-    names = ["by_hand", "sequential", "module"]
-    call(numpy_train, *inputs, *outputs("numpy"), f"--history={tmp_path / 'history.safetensors'}")
-    for name in names:
-        call(train, name, *inputs, *outputs(name))
-
-    numpy_acc = json.loads((tmp_path / "numpy.json").read_text())["numpy"]
-    ours, _ = weights.load(tmp_path / "numpy.safetensors")
-    for name in names:
-        assert json.loads((tmp_path / f"{name}.json").read_text())[name] == numpy_acc
-        theirs, activation = weights.load(tmp_path / f"{name}.safetensors")
+    history = f"--history={tmp_path / 'history.safetensors'}"
+    run_stage(monkeypatch, numpy_train, *inputs, *output_args(tmp_path, "numpy"), history)
+    expected = json.loads((tmp_path / "numpy.json").read_text())["numpy"]
+    weights, _ = load_weights(tmp_path / "numpy.safetensors")
+    for name in NAMES:
+        run_stage(monkeypatch, train, name, *inputs, *output_args(tmp_path, name))
+        assert json.loads((tmp_path / f"{name}.json").read_text())[name] == expected
+        trained, activation = load_weights(tmp_path / f"{name}.safetensors")
         assert activation == "tanh"
-        for W, torch_W in zip(ours, theirs, strict=True):
+        for W, torch_W in zip(weights, trained, strict=True):
             assert np.allclose(W, torch_W, rtol=1e-9)
-        assert len(curve(tmp_path / name, "test/loss")) == 4
+        assert len(read_history(tmp_path / name, "test/loss")) == 4
 
-    live = ["--numpy", str(tmp_path / "numpy"), "--torch", *(str(tmp_path / n) for n in names)]
-    call(compare, *live, f"--metrics={tmp_path / 'compare.json'}")
-    assert json.loads((tmp_path / "compare.json").read_text())["loss_digits"] >= 12
-
-    call(gradients, inputs[0], inputs[2], f"--metrics={tmp_path / 'gradients.json'}")
+    run_stage(
+        monkeypatch, check, inputs[0], inputs[2],
+        f"--numpy={tmp_path / 'numpy'}", "--torch", *(str(tmp_path / name) for name in NAMES),
+        f"--gradients={tmp_path / 'gradients.json'}", f"--losses={tmp_path / 'losses.json'}",
+    )  # fmt: skip
+    assert json.loads((tmp_path / "losses.json").read_text())["loss_digits"] >= 12
     digits = json.loads((tmp_path / "gradients.json").read_text())["gradient_digits"]
     assert digits["differences"] >= 7
     assert digits["autograd"] >= 12
 
-    models = [str(tmp_path / f"{name}.safetensors") for name in ("numpy", *names)]
-    pictures = []
-    for _ in range(2):
-        call(
-            figures, inputs[1], *live, "--models", *models,
-            f"--losses={tmp_path / 'losses.png'}", f"--boundaries={tmp_path / 'boundaries.png'}",
-        )  # fmt: skip
-        pictures.append([(tmp_path / f"{n}.png").read_bytes() for n in ("losses", "boundaries")])
-    assert pictures[0] == pictures[1]
-    assert pictures[0][0].startswith(b"\x89PNG")
 
-
-def test_the_gradients_of_a_wide_network_are_compared_too(
+def test_gradients_of_a_wide_network_can_be_checked(
     tmp_path: Path, inputs: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "params.yaml").write_text(yaml.safe_dump({"mlp": {**MLP, "hidden": 4096}}))
-    monkeypatch.setattr(
-        "sys.argv", ["stage", inputs[0], inputs[2], f"--metrics={tmp_path / 'm.json'}"]
-    )
-    gradients.main()
-    digits = json.loads((tmp_path / "m.json").read_text())["gradient_digits"]
+    wide = {"mlp": {**PARAMS, "hidden_size": 4096}}
+    (tmp_path / "params.yaml").write_text(json.dumps(wide))
+    write_losses(tmp_path / "numpy", [1.0])
+    run_stage(
+        monkeypatch, check, inputs[0], inputs[2],
+        f"--numpy={tmp_path / 'numpy'}", f"--torch={tmp_path / 'numpy'}",
+        f"--gradients={tmp_path / 'gradients.json'}", f"--losses={tmp_path / 'losses.json'}",
+    )  # fmt: skip
+    digits = json.loads((tmp_path / "gradients.json").read_text())["gradient_digits"]
     assert digits["differences"] >= 7
 
 
-def test_the_gap_is_the_largest_of_all_versions(tmp_path: Path) -> None:
-    for name, losses in (("numpy", [1.0, 2.0]), ("a", [1.0, 2.5]), ("b", [0.9, 2.0])):
-        folder = tmp_path / name / "plots" / "metrics" / "train"
-        folder.mkdir(parents=True)
-        lines = [f"{step}\t{loss}\n" for step, loss in enumerate(losses, 1)]
-        (folder / "loss.tsv").write_text("step\tloss\n" + "".join(lines))
-    found = compare.gaps(tmp_path / "numpy", [tmp_path / "a", tmp_path / "b"])
-    assert found == pytest.approx([0.1, 0.5])
+def write_losses(live_dir: Path, losses: list[float]) -> None:
+    path = live_dir / "plots" / "metrics" / "train" / "loss.tsv"
+    path.parent.mkdir(parents=True)
+    path.write_text("step\tloss\n" + "".join(f"{i}\t{loss}\n" for i, loss in enumerate(losses)))
 
 
-@pytest.mark.parametrize("version", ["by_hand", "sequential", "module"])
-def test_a_training_that_diverges_writes_no_model(
+@pytest.mark.parametrize(
+    ("numpy", "torch", "digits"),
+    [
+        ([0.5, 0.5], [0.5, 0.5001], 3),
+        ([0.5, 0.2], [0.5, 0.2], 15),
+        ([0.5, 0.0], [0.5, 0.0], 15),
+        ([0.5, 0.0], [0.5, 0.1], 0),
+    ],
+)
+def test_the_matching_digits_of_the_losses(
+    tmp_path: Path, numpy: list[float], torch: list[float], digits: int
+) -> None:
+    write_losses(tmp_path / "numpy", numpy)
+    write_losses(tmp_path / "same", numpy)
+    write_losses(tmp_path / "other", torch)
+    assert check.loss_digits(tmp_path / "numpy", [tmp_path / "same", tmp_path / "other"]) == digits
+
+
+@pytest.mark.parametrize("version", NAMES)
+def test_a_diverging_training_writes_no_model(
     tmp_path: Path, inputs: list[str], monkeypatch: pytest.MonkeyPatch, version: str
 ) -> None:
     (tmp_path / "train.csv").write_text(
         "x1,x2,label\n" + "".join(f"{i * 1e3},{-i * 1e3},{i % 3}\n" for i in range(40))
     )
-    (tmp_path / "params.yaml").write_text(
-        yaml.safe_dump({"mlp": {**MLP, "activation": "relu", "learning_rate": 10.0}})
-    )
-    monkeypatch.setattr(
-        "sys.argv",
-        ["stage", version, *inputs, f"--model={tmp_path / 'model'}", f"--live={tmp_path / 'l'}",
-         f"--metrics={tmp_path / 'm.json'}"],
-    )  # fmt: skip
-    with pytest.raises(StageError, match=r"training diverged: in epoch \d+ the loss is"):
-        train.main()
-    assert not (tmp_path / "model").exists()
-    assert not (tmp_path / "m.json").exists()
+    diverging = {"mlp": {**PARAMS, "activation": "relu", "learning_rate": 10.0}}
+    (tmp_path / "params.yaml").write_text(json.dumps(diverging))
+    with pytest.raises(UserError, match=r"training diverged: in epoch \d+ the loss is"):
+        run_stage(monkeypatch, train, version, *inputs, *output_args(tmp_path, version))
+    assert not (tmp_path / f"{version}.safetensors").exists()
+    assert not (tmp_path / f"{version}.json").exists()

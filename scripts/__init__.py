@@ -1,0 +1,1 @@
+"""Commands around the pipeline: the table of results and the page of plots."""

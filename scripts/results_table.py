@@ -1,0 +1,110 @@
+"""Print the table of results as Markdown, or write it into the README.
+
+python -m scripts.results_table             print it
+python -m scripts.results_table README.md   write it between the file's two markers
+"""
+
+import argparse
+import json
+import sys
+from io import TextIOWrapper
+from pathlib import Path
+
+import pandas as pd
+
+from stages.common.errors import UserError, run_main
+from stages.common.files import atomic_write
+
+BEGIN, END = "<!-- results: begin -->", "<!-- results: end -->"
+# Per row of the table: the file of results, the row in this file, and the name in the table.
+ROWS = [
+    ("metrics/results.csv", "linear", "linear: logistic regression on unigrams and bigrams"),
+    ("metrics/results.csv", "mean", "mean of word embeddings"),
+    ("docs/results/pairs.csv", "mean", "mean of word and bigram embeddings"),
+    ("metrics/results.csv", "lstm", "LSTM"),
+    ("metrics/results.csv", "lstm_ensemble", "ensemble of the LSTMs of all seeds"),
+    ("metrics/results.csv", "lstm_linear_ensemble", "ensemble of these and the linear model"),
+    ("docs/results/longer.csv", "lstm", "LSTM, trained longer (exploratory)"),
+    ("docs/results/longer.csv", "lstm_ensemble", "ensemble of these (exploratory)"),
+]
+
+
+def load_results(root: Path) -> tuple[pd.DataFrame, dict[str, float]]:
+    """Load the rows of the table, and the gain of the LSTM over the mean.
+
+    The recorded experiments in `docs/results` are left out if they used other data.
+
+    Args:
+        root: Root folder of the repository.
+
+    Returns:
+        One row per model, with the columns of `metrics/results.csv` and `name`; and the gain in
+        points with its interval, under the keys points, low and high.
+
+    Raises:
+        UserError: If the pipeline has not run.
+    """
+    try:
+        data = pd.read_csv(root / "metrics/results.csv")["data"].iloc[0]
+        gain = json.loads((root / "metrics/imdb_gain.json").read_text("utf-8"))["gain"]
+    except FileNotFoundError as error:
+        raise UserError(f"{error.filename}: no such file; run: dvc repro") from None
+    rows = []
+    for file, model, name in ROWS:
+        results = pd.read_csv(root / file)
+        found = results[(results["model"] == model) & (results["data"] == data)]
+        rows.append(found.assign(name=name))
+    return pd.concat(rows), gain
+
+
+def to_markdown(results: pd.DataFrame, gain: dict[str, float]) -> str:
+    """Format what `load_results` returns as Markdown."""
+    lines = [
+        f"Accuracy on the test reviews, with 95 % intervals. Data: **{results['data'].iloc[0]}**.",
+        "",
+        "| model | accuracy | AUC | parameters | seeds |",
+        "|---|---:|---:|---:|---:|",
+    ]
+    for row in results.itertuples(index=False):
+        accuracy = f"{row.accuracy:.2%} ({row.low:.2%} – {row.high:.2%})"
+        cells = [row.name, accuracy, f"{row.auc:.4f}", f"{row.parameters:,}", row.seeds]
+        lines.append("| " + " | ".join(map(str, cells)) + " |")
+    lines += [
+        "",
+        f"LSTM − mean: **{gain['points']:+.2f} points** ({gain['low']:+.2f} – {gain['high']:+.2f}),"
+        " with both the seeds and the test reviews resampled.",
+    ]
+    return "\n".join(lines)
+
+
+def replace_between_markers(text: str, table: str) -> str:
+    """Return the text with `table` between the markers BEGIN and END.
+
+    Raises:
+        UserError: If a marker is missing.
+    """
+    before, begin, rest = text.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not begin or not end:
+        raise UserError(f"README.md: the markers {BEGIN} and {END} are missing; add them")
+    return f"{before}{BEGIN}\n{table}\n{END}{after}"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Print the table of results as Markdown.")
+    parser.add_argument("readme", type=Path, nargs="?", help="file to write the table into")
+    args = parser.parse_args()
+
+    table = to_markdown(*load_results(Path()))
+    if args.readme is None:
+        if isinstance(sys.stdout, TextIOWrapper):  # the terminal's encoding may not have "−"
+            sys.stdout.reconfigure(errors="backslashreplace")
+        print(table)
+        return
+    text = replace_between_markers(args.readme.read_text("utf-8"), table)
+    with atomic_write(args.readme) as temporary:
+        temporary.write_text(text, "utf-8")
+
+
+if __name__ == "__main__":
+    run_main(main)

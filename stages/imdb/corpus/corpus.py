@@ -1,0 +1,259 @@
+"""The corpus of tokenized reviews, in the file format that the stages share.
+
+A corpus is a folder with four files:
+
+    vocab.txt         one word per line; the line number, starting at 0, is the word's id
+    ids.npy           int32 [tokens], the word ids of all reviews, concatenated
+    offsets.npy       int64 [reviews + 1]; review i is ids[offsets[i]:offsets[i + 1]]
+    metadata.parquet  one row per review: id, split, group, stars, label. The metadata of its
+                      schema hold the name of the data set and the names of the classes.
+
+A corpus may be larger than memory: it is written and read in blocks, and `load_corpus` maps the
+ids instead of reading them. An open corpus keeps in memory the vocabulary and about 40 bytes per
+review.
+"""
+
+import json
+import mmap
+from array import array
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
+
+import numpy as np
+import numpy.typing as npt
+
+from stages.common.errors import UserError
+
+if TYPE_CHECKING:  # slow to import, and predicting a text needs none of them
+    import pandas as pd
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+Ids = npt.NDArray[np.int32]
+Indices = npt.NDArray[np.int64]
+
+PAD, UNK = 0, 1
+SPECIAL_TOKENS = ["<pad>", "<unk>"]  # by id; the tokenizer never produces angle brackets
+
+DEFAULT_CLASSES = ("bad", "good")  # by label
+MAX_CLASSES = 100
+
+BLOCK_REVIEWS = 10_000  # reviews per block: a few megabytes
+METADATA_SCHEMA = {
+    "id": "large_string",
+    "split": "large_string",
+    "group": "large_string",
+    "stars": "int8",
+    "label": "int8",
+}
+METADATA_ROW_GROUP = 1 << 17  # rows
+PSEUDO_GROUP_REVIEWS = 50  # reviews per group in `group_train_val_split` if the groups are unknown
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """Tokenized reviews.
+
+    Attributes:
+        vocab: The word of each id.
+        ids: int32 [tokens], word ids of all reviews, concatenated; may be memory-mapped.
+        offsets: int64 [reviews + 1]; review i is `ids[offsets[i]:offsets[i + 1]]`.
+        metadata: One row per review, with the columns id, split ("train", "test" or "unlabelled"),
+            group (the movie; "" if unknown), stars and label. split and group may be categorical.
+        data_name: Name of the data set, as shown in the figures.
+        classes: Name of the class of each label.
+    """
+
+    vocab: list[str]
+    ids: Ids
+    offsets: Indices
+    metadata: "pd.DataFrame"
+    data_name: str
+    classes: tuple[str, ...] = DEFAULT_CLASSES
+
+    def __getitem__(self, review: int) -> Ids:
+        """Return the word ids of one review, int32 [length]."""
+        return self.ids[self.offsets[review] : self.offsets[review + 1]]
+
+    @property
+    def lengths(self) -> Indices:
+        """Number of tokens of each review, int64 [reviews]."""
+        return np.diff(self.offsets)
+
+    @property
+    def labels(self) -> Indices:
+        """Index into `classes` of each review's class, -1 if unlabelled; int64 [reviews]."""
+        return self.metadata["label"].to_numpy(np.int64)
+
+    def split_indices(self, *splits: str) -> Indices:
+        """Return the indices of the reviews in these splits, int64, ascending."""
+        return np.flatnonzero(self.metadata["split"].isin(splits))
+
+    def iter_blocks(self) -> Iterator[tuple[slice, Ids]]:
+        """Iterate over all ids in order, BLOCK_REVIEWS reviews at a time.
+
+        Yields:
+            The slice of reviews in the block, and their ids, concatenated. Do not keep a reference
+            to the ids: a memory-mapped block is released before the next one.
+        """
+        for start in range(0, len(self.offsets) - 1, BLOCK_REVIEWS):
+            ends = self.offsets[start : start + BLOCK_REVIEWS + 1]
+            yield slice(start, start + BLOCK_REVIEWS), self.ids[ends[0] : ends[-1]]
+            mapped = getattr(self.ids.base, "base", None)  # of the np.memmap in `load_corpus`
+            if isinstance(mapped, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
+                mapped.madvise(mmap.MADV_DONTNEED)
+
+    def word_counts(self, indices: Indices) -> Indices:
+        """Return how often each word occurs in the reviews `indices`, int64 [words]."""
+        selected = np.zeros(len(self.offsets) - 1, dtype=bool)
+        selected[indices] = True
+        lengths = self.lengths
+        counts = np.zeros(len(self.vocab), dtype=np.int64)
+        for block, ids in self.iter_blocks():
+            token_selected = np.repeat(selected[block], lengths[block])
+            counts += np.bincount(ids[token_selected], minlength=len(counts))
+        return counts
+
+
+def write_vocab(vocab: Iterable[str], folder: Path) -> None:
+    """Write `vocab.txt`."""
+    with (folder / "vocab.txt").open("w", encoding="utf-8", newline="\n") as file:
+        file.writelines(f"{word}\n" for word in vocab)
+
+
+def read_vocab(path: Path) -> list[str]:
+    """Read the words of a `vocab.txt`, in the order of their ids."""
+    return path.read_text("utf-8").split("\n")[:-1]
+
+
+def write_ids(blocks: Iterable[Ids], folder: Path) -> None:
+    """Write `ids.npy` block by block; the total number of ids need not be known in advance."""
+    with (folder / "ids.npy").open("wb") as file:
+        count = 0
+        _write_header(count, file)
+        for block in blocks:
+            file.write(np.ascontiguousarray(block, np.int32).data)
+            count += len(block)
+        file.seek(0)
+        _write_header(count, file)
+
+
+def _write_header(count: int, file: BinaryIO) -> None:
+    """Write the header of an int32 [count] array; NumPy pads it so that any count fits."""
+    header = np.lib.format.header_data_from_array_1_0(np.empty(0, np.int32))
+    np.lib.format.write_array_header_1_0(file, header | {"shape": (count,)})
+
+
+def write_offsets(lengths: "array[int]", folder: Path) -> None:
+    """Write `offsets.npy` from the number of tokens of each review, an array of type "q"."""
+    offsets = np.zeros(len(lengths) + 1, dtype=np.int64)
+    np.cumsum(lengths, out=offsets[1:])
+    np.save(folder / "offsets.npy", offsets, allow_pickle=False)
+
+
+def write_metadata(reviews: "pq.ParquetFile", folder: Path) -> None:
+    """Write `metadata.parquet`, one row group at a time.
+
+    Args:
+        reviews: File that has the metadata columns, and possibly others.
+        folder: Folder of the corpus.
+
+    Raises:
+        ValueError: If a column is missing.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    source = reviews.schema_arrow
+    schema = pa.schema(
+        METADATA_SCHEMA, metadata=schema_metadata(read_data_name(source), read_classes(source))
+    )
+    with pq.ParquetWriter(folder / "metadata.parquet", schema, compression="zstd") as writer:
+        for batch in reviews.iter_batches(METADATA_ROW_GROUP, columns=[*METADATA_SCHEMA]):
+            writer.write_table(pa.Table.from_batches([batch]).cast(schema))
+
+
+def load_corpus(folder: Path) -> Corpus:
+    """Open a corpus; its ids are memory-mapped.
+
+    Raises:
+        UserError: If a file is missing or damaged, or the files do not belong together.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        vocab = read_vocab(folder / "vocab.txt")
+        ids = np.load(folder / "ids.npy", mmap_mode="r", allow_pickle=False).view(np.ndarray)
+        offsets = np.load(folder / "offsets.npy", allow_pickle=False)
+        table = pq.read_table(folder / "metadata.parquet", read_dictionary=["split", "group"])
+    except (FileNotFoundError, ValueError, EOFError, pa.ArrowException) as error:
+        raise UserError(
+            f"{folder}: not a folder of tokenized reviews ({error}); run dvc repro"
+        ) from None
+    if len(offsets) != len(table) + 1 or offsets[-1] != len(ids):
+        raise UserError(f"{folder}: its files do not belong together; remove it and run dvc repro")
+    return Corpus(
+        vocab=vocab,
+        ids=ids,
+        offsets=offsets,
+        metadata=table.to_pandas(),
+        data_name=read_data_name(table.schema),
+        classes=read_classes(table.schema),
+    )
+
+
+def schema_metadata(data_name: str, classes: Sequence[str]) -> dict[str, str]:
+    """Return the schema metadata of a Parquet file of reviews."""
+    return {"data_name": data_name, "classes": json.dumps(classes)}
+
+
+def read_data_name(schema: "pa.Schema") -> str:
+    """Return the name of the data set of a Parquet file of reviews."""
+    return str((schema.metadata or {}).get(b"data_name", b"unnamed reviews").decode("utf-8"))
+
+
+def read_classes(schema: "pa.Schema") -> tuple[str, ...]:
+    """Return the names of the classes of a Parquet file of reviews."""
+    return tuple(json.loads((schema.metadata or {}).get(b"classes", json.dumps(DEFAULT_CLASSES))))
+
+
+def group_train_val_split(metadata: "pd.DataFrame", fraction: float) -> tuple[Indices, Indices]:
+    """Split the training reviews into a training and a validation part, by group (movie).
+
+    All reviews of a group are in the same part. If the groups are unknown, each run of 50
+    consecutive reviews is a group, because the reviews of one movie are mostly adjacent.
+
+    Args:
+        metadata: One row per review, with the columns split, group and label.
+        fraction: Fraction of the groups held out for validation; 0 holds out none.
+
+    Returns:
+        The indices of the training and of the validation reviews, int64, ascending.
+
+    Raises:
+        UserError: If no review of some class would be left to train on.
+    """
+    train = np.flatnonzero(metadata["split"] == "train")
+    if fraction == 0:
+        return train, train[:0]
+    from sklearn.model_selection import GroupShuffleSplit
+
+    groups = metadata["group"].iloc[train].astype("category")
+    groups = groups.cat.reorder_categories(sorted(groups.cat.categories))  # codes in this order
+    known = bool((groups != "").all())
+    codes = groups.cat.codes.to_numpy() if known else train // PSEUDO_GROUP_REVIEWS
+    splitter = GroupShuffleSplit(n_splits=1, test_size=fraction, random_state=0)
+    labels = metadata["label"].to_numpy()[train]
+    try:
+        kept, held_out = next(splitter.split(train, groups=codes))
+    except ValueError:  # a single group cannot be split
+        kept = held_out = train[:0]
+    if {*labels[kept]} < {*labels}:
+        raise UserError(
+            f"imdb.validation = {fraction} would hold out all training reviews of a class"
+            f" ({len(train):,} training reviews in all); set it to 0"
+        )
+    return train[kept], train[held_out]

@@ -1,0 +1,145 @@
+"""Schema of the `imdb` section of `params.yaml`; the comments there explain each parameter."""
+
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import AfterValidator, Field, StringConstraints
+
+from stages.common.params import ParamsSection
+
+Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+# HTTPS only, except for a server on this machine.
+Url = Annotated[
+    str, StringConstraints(pattern=r"^(https://|http://(localhost|127\.0\.0\.1)(:[0-9]+)?/)")
+]
+Source = Annotated[
+    str, StringConstraints(pattern=r"^(auto|stanford|pypi|.+\.(csv|parquet))$")  # a file's path
+]
+Fraction = Annotated[float, Field(ge=0, lt=1)]
+LearningRate = Annotated[float, Field(gt=0, le=1)]
+Seed = Annotated[int, Field(ge=0, le=2**31)]
+Word = Annotated[str, StringConstraints(pattern=r"^\S+$")]
+
+
+def unique(seeds: list[int]) -> list[int]:
+    """Refuse duplicate seeds: their trainings would be identical and write the same files."""
+    if len({*seeds}) < len(seeds):
+        raise ValueError("seeds must be unique")
+    return seeds
+
+
+class Archive(ParamsSection):
+    """Where the official archive is, and how to recognise it."""
+
+    url: Url
+    sha256: Sha256
+    reviews_sha256: Sha256
+    reviews_per_class: Annotated[int, Field(ge=1, le=10_000_000)]
+
+
+class Vocabulary(ParamsSection):
+    """Which words the networks know."""
+
+    size: Annotated[int, Field(ge=3, le=1_000_000)]
+    min_count: Annotated[int, Field(ge=1, le=1_000_000)]
+
+
+class Linear(ParamsSection):
+    """The linear baseline."""
+
+    RENAMED: ClassVar = {"min_reviews": "min_df"}
+
+    ngrams: Annotated[int, Field(ge=1, le=3)]
+    min_df: Annotated[int, Field(ge=1, le=1_000_000)]
+    C: Annotated[float, Field(gt=0, le=1e6)]
+
+
+class Compute(ParamsSection):
+    """Where the networks are trained."""
+
+    RENAMED: ClassVar = {"processes": "num_processes"}
+
+    device: Literal["auto", "cpu", "cuda", "mps"]
+    precision: Literal["auto", "float32", "bfloat16"]
+    num_processes: Annotated[int, Field(ge=1, le=1_024)]
+
+
+class TrainingParams(ParamsSection):
+    """What the trainings of both networks have in common."""
+
+    RENAMED: ClassVar = {
+        "batch": "batch_size",
+        "window": "max_length",
+        "unlabelled": "unlabelled_fraction",
+        "buckets": "num_buckets",
+    }
+
+    epochs: Annotated[int, Field(ge=1, le=1_000)]
+    batch_size: Annotated[int, Field(ge=1, le=4_096)]
+    learning_rate: LearningRate
+    max_length: Annotated[int, Field(ge=8, le=100_000)]
+    word_dropout: Fraction
+    unlabelled_fraction: Annotated[float, Field(ge=0, le=1)]
+    ngrams: Annotated[int, Field(ge=1, le=2)]
+    num_buckets: Annotated[int, Field(ge=1_000, le=10_000_000)]
+
+    @property
+    def bigram_buckets(self) -> int:
+        """Number of hash buckets for bigram embeddings; 0 if `ngrams` is 1."""
+        return self.num_buckets if self.ngrams == 2 else 0
+
+
+class Finetune(ParamsSection):
+    """The last phase of the LSTM's training, on the labelled reviews only."""
+
+    RENAMED: ClassVar = {"perturbation": "adv_epsilon"}
+
+    epochs: Annotated[int, Field(ge=0, le=1_000)]
+    learning_rate: LearningRate
+    adv_epsilon: Fraction
+
+
+class LSTMParams(TrainingParams):
+    """The LSTM: its size, its training and its fine-tuning."""
+
+    RENAMED: ClassVar = {**TrainingParams.RENAMED, "hidden": "hidden_size", "refine": "finetune"}
+
+    hidden_size: Annotated[int, Field(ge=1, le=4_096)]
+    dropout: Fraction
+    finetune: Finetune
+
+
+class Pretrain(ParamsSection):
+    """The training of the LSTM as a language model."""
+
+    RENAMED: ClassVar = {"batch": "batch_size", "steps": "bptt", "sample": "num_sampled"}
+
+    epochs: Annotated[int, Field(ge=1, le=100)]
+    batch_size: Annotated[int, Field(ge=1, le=4_096)]
+    bptt: Annotated[int, Field(ge=1, le=1_000)]
+    num_sampled: Annotated[int, Field(ge=1, le=100_000)]
+    learning_rate: LearningRate
+    threads: Annotated[int, Field(ge=1, le=256)]
+    seed: Seed
+
+
+class Imdb(ParamsSection):
+    """All of project 3."""
+
+    RENAMED: ClassVar = {"words": "neighbour_words"}
+
+    source: Source
+    archive: Archive
+    vocabulary: Vocabulary
+    linear: Linear
+    embedding_dim: Annotated[int, Field(ge=2, le=4_096)]  # the map of words has two dimensions
+    validation: Annotated[float, Field(ge=0, le=0.5)]
+    seeds: Annotated[
+        list[Seed],
+        Field(min_length=1, max_length=100, json_schema_extra={"uniqueItems": True}),
+        AfterValidator(unique),
+    ]
+    train: Compute
+    mean: TrainingParams
+    pretrain: Pretrain
+    lstm: LSTMParams
+    neighbour_words: Annotated[list[Word], Field(min_length=1, max_length=12)]

@@ -1,0 +1,1 @@
+"""Stages `neighbours` and `imdb_figures`: the figures of project 3."""

@@ -1,0 +1,160 @@
+"""Figures of the training, the evaluation and the gain."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib import pyplot as plt
+from matplotlib.axes import Axes
+from matplotlib.colors import LinearSegmentedColormap
+from matplotlib.figure import Figure
+from matplotlib.ticker import PercentFormatter
+
+from stages.imdb.figures.shared import MODEL_COLORS, MODEL_NAMES, add_data_note, read_csv
+from stages.plotting.style import BLUE, GREY, VERMILION, WIDTH
+
+CLAIMED_GAIN = 1.0  # points: "the LSTM gains one point over the mean", says the project's brief
+
+
+def draw_training(live: dict[str, Path], data_name: str) -> Figure:
+    """Draw loss and accuracy of each network during training, one line per seed.
+
+    Args:
+        live: Folder of the training curves of each model.
+        data_name: Name of the data set.
+    """
+    figure, axes = plt.subplots(2, 2, figsize=(WIDTH, 4.6), sharex="col", sharey="row")
+    for column, (model, folder) in enumerate(live.items()):
+        for row, metric in enumerate(["loss", "accuracy"]):
+            for split, label, color in (
+                ("train", "trained on", GREY),
+                ("validation", "held out", MODEL_COLORS[model]),
+            ):
+                files = sorted(folder.glob(f"seed-*/plots/metrics/{split}/{metric}.tsv"))
+                for i, file in enumerate(files):
+                    curve = pd.read_csv(file, sep="\t")
+                    axes[row, column].plot(
+                        curve["step"] / 1_000, curve[metric], color=color, linewidth=1.4,
+                        label=label if i == 0 else "", marker="o", markersize=3,
+                    )  # fmt: skip
+        axes[0, column].set_title(MODEL_NAMES[model])
+        axes[1, column].set_xlabel("reviews seen (thousands)")
+        axes[1, column].legend()
+    axes[0, 0].set_ylabel("loss (cross-entropy)")
+    axes[1, 0].set_ylabel("accuracy")
+    axes[1, 0].yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    add_data_note(figure, data_name)
+    return figure
+
+
+def draw_gain(gains: pd.DataFrame, data_name: str) -> Figure:
+    """Draw the gain of the LSTM over the mean with its interval, by seed and over all seeds.
+
+    Args:
+        gains: One row per seed: seed, gain, low, high.
+        data_name: Name of the data set.
+    """
+    figure, axes = plt.subplots(figsize=(WIDTH, 0.9 + 0.36 * len(gains)))
+    positions = np.arange(len(gains))[::-1]
+    for y, row in zip(positions, gains.itertuples(), strict=True):
+        overall = row.seed == "all"
+        axes.errorbar(
+            row.gain, y, xerr=[[row.gain - row.low], [row.high - row.gain]], fmt="o",
+            color=BLUE if overall else GREY, markersize=9 if overall else 6, capsize=4,
+            linewidth=3 if overall else 1.6,
+        )  # fmt: skip
+        axes.annotate(
+            f"{row.gain:+.2f}", (row.high, y), xytext=(8, 0), textcoords="offset points",
+            va="center", fontsize=11, fontweight="bold" if overall else "normal",
+        )  # fmt: skip
+    labels = ["all seeds" if seed == "all" else f"seed {seed}" for seed in gains["seed"]]
+    axes.set_yticks(positions, labels)
+    left = min(0.0, gains["low"].min()) - 0.15
+    right = max(CLAIMED_GAIN, gains["high"].max()) + 0.5
+    axes.set_xlim(left, right)
+    axes.set_ylim(-0.6, len(gains) - 0.2)
+    axes.set_xlabel("gain in accuracy, LSTM − mean (points), 95 % interval")
+    axes.axvline(0, color="black", linewidth=1)
+    axes.axvline(CLAIMED_GAIN, color=VERMILION, linewidth=1.2, linestyle="--")
+    room_on_the_right = right - CLAIMED_GAIN > CLAIMED_GAIN - left
+    axes.annotate(
+        f"this project's claim: {CLAIMED_GAIN:+g} point", (CLAIMED_GAIN, 1),
+        xycoords=("data", "axes fraction"), xytext=(4 if room_on_the_right else -4, -2),
+        textcoords="offset points", color=VERMILION, fontsize=10,
+        ha="left" if room_on_the_right else "right", va="top",
+    )  # fmt: skip
+    add_data_note(figure, data_name)
+    return figure
+
+
+def draw_evaluation(folders: dict[str, Path], classes: list[str], data_name: str) -> Figure:
+    """Draw curves, calibration, confusion, and accuracy by length and by stars of the models.
+
+    Args:
+        folders: Folder of the curves of each model, from stage `evaluate`.
+        classes: Names of the classes.
+        data_name: Name of the data set.
+    """
+    figure, axes = plt.subplots(3, 2, figsize=(WIDTH, 8.2))
+    (roc, precision_recall), (calibration, confusion), (by_length, by_stars) = axes
+    for model, folder in folders.items():
+        style: dict[str, Any] = {"color": MODEL_COLORS[model], "label": MODEL_NAMES[model]}
+        curve = pd.read_csv(folder / "roc.csv")
+        roc.plot(curve["false_positive_rate"], curve["true_positive_rate"], **style)
+        curve = pd.read_csv(folder / "precision_recall.csv")
+        precision_recall.plot(curve["recall"], curve["precision"], **style)
+        bins = pd.read_csv(folder / "calibration.csv")
+        calibration.plot(
+            bins["probability"], bins["fraction_positive"], marker="o", markersize=4, **style
+        )
+        plot_grouped_accuracy(by_length, pd.read_csv(folder / "by_length.csv"), style)
+        if (folder / "by_stars.csv").exists():
+            plot_grouped_accuracy(by_stars, pd.read_csv(folder / "by_stars.csv"), style)
+    # Show only the corner in which good models differ.
+    roc.set(xlabel="false positive rate", ylabel="true positive rate", xlim=(0, 0.4), ylim=(0.6, 1))
+    roc.legend(loc="lower right", fontsize=10)
+    precision_recall.set(xlabel="recall", ylabel="precision", xlim=(0.6, 1), ylim=(0.6, 1))
+    calibration.plot([0, 1], [0, 1], color="black", linewidth=1, linestyle=":")
+    if len(classes) == 2:
+        calibration.set(xlabel=f"rated to be {classes[1]}", ylabel=f"truly {classes[1]}")
+    else:
+        calibration.set(xlabel="probability of a class", ylabel="truly of that class")
+    plot_confusion(confusion, read_csv(folders["lstm"] / "confusion.csv"), classes)
+    by_length.set(xlabel="words in the review", ylabel="accuracy")
+    by_length.tick_params(axis="x", labelrotation=35, labelsize=9)
+    by_stars.set(xlabel="stars that the writer gave", ylabel="accuracy")
+    if not by_stars.has_data():
+        note = "stars: unknown in this data"
+        by_stars.text(0.5, 0.5, note, ha="center", transform=by_stars.transAxes)
+        by_stars.axis("off")
+    for each in (by_length, by_stars):
+        each.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    add_data_note(figure, data_name)
+    return figure
+
+
+def plot_confusion(axes: Axes, table: pd.DataFrame, classes: list[str]) -> None:
+    """Plot the confusion matrix of the LSTM."""
+    matrix = table.pivot(index="actual", columns="predicted", values="reviews")
+    matrix = matrix.loc[classes, classes].to_numpy()
+    axes.imshow(matrix, cmap=LinearSegmentedColormap.from_list("", ["white", BLUE]), vmin=0)
+    fontsize = max(3.0, 12 - len(classes))
+    for i in range(len(classes)):
+        for j in range(len(classes)):
+            dark = matrix[i, j] > matrix.max() / 2
+            axes.text(j, i, f"{matrix[i, j]:,}", ha="center", va="center",
+                      color="white" if dark else "black", fontsize=fontsize)  # fmt: skip
+    axes.set_xticks(range(len(classes)), classes)
+    axes.set_yticks(range(len(classes)), classes)
+    axes.set(xlabel=f"rated by the {MODEL_NAMES['lstm']}", ylabel="truly")
+    axes.spines[:].set_visible(False)
+
+
+def plot_grouped_accuracy(axes: Axes, table: pd.DataFrame, style: dict[str, Any]) -> None:
+    """Plot accuracy with its interval by group."""
+    error = [table["accuracy"] - table["low"], table["high"] - table["accuracy"]]
+    axes.errorbar(
+        table["group"].astype(str), table["accuracy"], yerr=error, marker="o", markersize=4,
+        linewidth=1.5, capsize=2, **style,
+    )  # fmt: skip

@@ -1,0 +1,1 @@
+"""The two classifiers, their batches, files and predictions."""

@@ -1,0 +1,237 @@
+"""The two networks of project 3.
+
+Both take the same batch:
+
+    ids      int32 [batch × review_len], word ids, padded at the end with PAD
+    lengths  int64 [batch], number of words of each review, at least 1
+
+and return logits. With two classes there is one logit per review, float32 [batch]: above 0 the
+review is positive. With more classes there is one logit per class, float32 [batch × num_classes].
+Padding does not change the logits, except for rounding.
+"""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F  # noqa: N812  its name in every PyTorch text
+
+from stages.imdb.corpus.corpus import PAD
+from stages.imdb.models.device import CPU, autocast, get_matmul_dtype
+
+
+class MeanEmbeddingClassifier(nn.Module):
+    """Embedding → mean over the words → fully connected → logit.
+
+    With `num_buckets`, each bigram has an embedding too. Bigrams with the same hash share one
+    (Joulin et al. 2017, "Bag of Tricks for Efficient Text Classification").
+    """
+
+    def __init__(
+        self, vocab_size: int, embedding_dim: int, num_buckets: int = 0, num_classes: int = 2
+    ) -> None:
+        super().__init__()
+        self.vocab_size, self.num_buckets, self.num_classes = vocab_size, num_buckets, num_classes
+        self.embedding = nn.Embedding(
+            vocab_size + num_buckets, embedding_dim, padding_idx=PAD, sparse=True
+        )
+        init_embedding_(self.embedding)
+        self.output = nn.Linear(embedding_dim, num_logits(num_classes))
+
+    def forward(self, ids: Tensor, lengths: Tensor) -> Tensor:
+        # The one-hot matrix of a review times the embedding matrix, summed over the words, is the
+        # sum of the words' embeddings. Each distinct word of the batch is looked up once, so that
+        # its gradient is one row. The row of PAD is zero.
+        words, inverse = unique_inverse(self.append_bigrams(ids), self.embedding.num_embeddings)
+        total = F.embedding_bag(inverse, self.embedding(words), mode="sum")
+        count = 2 * lengths - 1 if self.num_buckets else lengths
+        mean = total / count[:, None]  # batch × embedding_dim
+        return self.output(mean).squeeze(-1)
+
+    def append_bigrams(self, ids: Tensor) -> Tensor:
+        """Append the id of each bigram's embedding to the word ids.
+
+        Args:
+            ids: int32 [batch × review_len].
+
+        Returns:
+            int32 [batch × (2 review_len − 1)], PAD where one of the two words is PAD. Without
+            buckets, `ids`.
+        """
+        if not self.num_buckets:
+            return ids
+        buckets = bigram_buckets(ids, self.num_buckets)
+        bigrams = torch.where(buckets > 0, self.vocab_size - 1 + buckets, PAD)
+        return torch.cat([ids, bigrams.to(ids.dtype)], dim=1)
+
+
+class LSTMClassifier(nn.Module):
+    """Embedding → LSTM → last, mean and maximum of its states → fully connected → logit.
+
+    The LSTM is that of Hochreiter & Schmidhuber (1997). With `num_buckets`, the embedding of a
+    bigram is added to the embedding of its second word.
+    """
+
+    def __init__(
+        self,
+        vocab_size: int,
+        embedding_dim: int,
+        hidden_size: int,
+        dropout: float = 0.0,
+        num_buckets: int = 0,
+        num_classes: int = 2,
+    ) -> None:
+        super().__init__()
+        self.vocab_size, self.num_classes = vocab_size, num_classes
+        self.embedding = nn.Embedding(vocab_size, embedding_dim, padding_idx=PAD, sparse=True)
+        init_embedding_(self.embedding)
+        self.bigrams = HashedBigramEmbedding(num_buckets, embedding_dim) if num_buckets else None
+        self.lstm = nn.LSTM(embedding_dim, hidden_size, batch_first=True)
+        self.dropout = nn.Dropout(dropout)
+        self.output = nn.Linear(3 * hidden_size, num_logits(num_classes))
+        self.matmul_dtype = get_matmul_dtype("auto", CPU)
+
+    def forward(self, ids: Tensor, lengths: Tensor, perturbation: Tensor | None = None) -> Tensor:
+        """Classify reviews.
+
+        Args:
+            ids, lengths: See the module's description.
+            perturbation: float32 [batch × review_len × embedding_dim], added to the embeddings.
+        """
+        embeddings = self.embed(ids)
+        if perturbation is not None:
+            embeddings = embeddings + perturbation
+        return self.classify(embeddings, lengths)
+
+    def embed(self, ids: Tensor) -> Tensor:
+        """Return the embeddings, float32 [batch × review_len × embedding_dim]."""
+        words: Tensor = self.embedding(ids)
+        return words if self.bigrams is None else words + self.bigrams(ids)
+
+    def classify(self, embeddings: Tensor, lengths: Tensor) -> Tensor:
+        """Return the logits for embeddings [batch × review_len × embedding_dim]."""
+        with autocast(embeddings.device, self.matmul_dtype):
+            states, _ = self.lstm(embeddings)  # batch × review_len × hidden_size
+        return self.output(self.dropout(pool_states(states.float(), lengths))).squeeze(-1)
+
+
+Network = MeanEmbeddingClassifier | LSTMClassifier
+
+
+class HashedBigramEmbedding(nn.Embedding):
+    """An embedding for every bigram; bigrams with the same hash share one.
+
+    It starts at zero, and the rows of bigrams that never occur stay zero.
+    """
+
+    def __init__(self, num_buckets: int, embedding_dim: int) -> None:
+        super().__init__(1 + num_buckets, embedding_dim, padding_idx=0, sparse=True)
+
+    def reset_parameters(self) -> None:
+        nn.init.zeros_(self.weight)
+
+    def forward(self, ids: Tensor) -> Tensor:
+        """Return the embedding of the bigram that ends at each word.
+
+        Args:
+            ids: int [batch × review_len].
+
+        Returns:
+            float32 [batch × review_len × embedding_dim]; zero at the first word and next to PAD.
+        """
+        buckets = bigram_buckets(ids, self.num_embeddings - 1)
+        return super().forward(F.pad(buckets, (1, 0)))
+
+
+def init_embedding_(embedding: nn.Embedding) -> None:
+    """Initialize an embedding in place with standard deviation 0.1.
+
+    PyTorch's default, 1, takes much longer to train away.
+    """
+    nn.init.normal_(embedding.weight, std=0.1)
+    with torch.no_grad():
+        embedding.weight[PAD] = 0
+
+
+def num_logits(num_classes: int) -> int:
+    """Return the number of logits for a number of classes."""
+    return 1 if num_classes == 2 else num_classes
+
+
+def logits_to_probs(logits: Tensor) -> Tensor:
+    """Return the probability of each class, [batch × num_classes], from a network's logits."""
+    if logits.ndim == 1:
+        positive = torch.sigmoid(logits)
+        return torch.stack([1 - positive, positive], dim=1)
+    return torch.softmax(logits, dim=1)
+
+
+def pool_states(states: Tensor, lengths: Tensor) -> Tensor:
+    """Concatenate the last state, the mean and the maximum of the states of each review.
+
+    A forward LSTM has not read the padding when it reaches the last word, so it is enough to ignore
+    the states after it.
+
+    Args:
+        states: float32 [batch × review_len × hidden_size].
+        lengths: int64 [batch].
+
+    Returns:
+        float32 [batch × 3 hidden_size].
+    """
+    positions = torch.arange(states.shape[1], device=states.device)
+    padding = (positions >= lengths[:, None]).unsqueeze(-1)  # batch × review_len × 1
+    last = states[torch.arange(len(states), device=states.device), lengths - 1]
+    mean = states.masked_fill(padding, 0).sum(dim=1) / lengths[:, None]
+    maximum = states.masked_fill(padding, -torch.inf).amax(dim=1)
+    return torch.cat([last, mean, maximum], dim=1)
+
+
+def bigram_buckets(ids: Tensor, num_buckets: int) -> Tensor:
+    """Return the hash bucket of each bigram.
+
+    Args:
+        ids: int [batch × review_len].
+        num_buckets: Number of buckets.
+
+    Returns:
+        int64 [batch × (review_len − 1)], from 1 to `num_buckets`; 0 where a word is PAD.
+    """
+    first, second = ids[:, :-1].long(), ids[:, 1:].long()
+    bucket = 1 + hash_bigram(first, second) % num_buckets
+    return bucket.masked_fill((first == PAD) | (second == PAD), 0)
+
+
+def hash_bigram(first: Tensor, second: Tensor) -> Tensor:
+    """Hash pairs of word ids to int64 below 2³².
+
+    Frequent words have small ids. A hash that maps small numbers to small numbers would leave most
+    buckets empty, so the bits are mixed by the first round of C. Wellons's lowbias32 ("Prospecting
+    for Hash Functions", 2018).
+    """
+    key = (first * 1_000_003 + second) & 0xFFFFFFFF
+    key = (key ^ (key >> 16)) * 0x7FEB352D & 0xFFFFFFFF
+    return key ^ (key >> 15)
+
+
+def unique_inverse(ids: Tensor, num_ids: int) -> tuple[Tensor, Tensor]:
+    """Return the distinct ids, and where each id stands among them.
+
+    This is `torch.unique(ids, return_inverse=True)`, which sorts. Marking the ids in a table of
+    `num_ids` flags is faster, unless there are far more flags than ids.
+
+    Args:
+        ids: int32 or int64, of any shape, from 0 to `num_ids` − 1.
+        num_ids: Number of possible ids.
+
+    Returns:
+        unique, integers in ascending order, and inverse, int64 of the shape of `ids`, such that
+        `unique[inverse]` equals `ids`.
+    """
+    if num_ids > 16 * ids.numel():
+        unique, inverse = torch.unique(ids, return_inverse=True)
+        return unique, inverse
+    present = torch.zeros(num_ids, dtype=torch.bool, device=ids.device)
+    present[ids] = True
+    unique = present.nonzero().squeeze(1)
+    position = torch.empty(num_ids, dtype=torch.int64, device=ids.device)
+    position[unique] = torch.arange(len(unique), device=ids.device)
+    return unique, position[ids]

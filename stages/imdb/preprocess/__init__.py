@@ -1,0 +1,1 @@
+"""Stages `tokenize` and `vocabulary`: from texts to word ids."""

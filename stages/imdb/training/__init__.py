@@ -1,0 +1,1 @@
+"""Stages `mean` and `lstm`: train a classifier from every seed."""

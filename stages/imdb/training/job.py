@@ -1,0 +1,90 @@
+"""What to train: the arguments that every seed shares."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from stages.imdb.corpus.corpus import Corpus, Indices
+from stages.imdb.corpus.params import Imdb, TrainingParams
+from stages.imdb.models.serialization import ModelConfig, ModelName
+
+
+@dataclass(frozen=True)
+class Job:
+    """A training of one model from every seed. It is picklable, for the worker processes.
+
+    Attributes:
+        config: The model.
+        params: The section `imdb` of the parameters.
+        corpus: Folder of the tokenized reviews.
+        train_indices: int64, the labelled reviews to train on.
+        val_indices: int64, the labelled reviews to validate on.
+        pretrained: Weights of a language model to start from, or None.
+        teacher: Predictions for the unlabelled reviews, used as their labels, or None.
+        live: Folder for the curves.
+        checkpoints: Folder for the checkpoints.
+        out: Folder for the weights.
+        fingerprint: Of the training, for its checkpoints.
+    """
+
+    config: ModelConfig
+    params: Imdb
+    corpus: Path
+    train_indices: Indices
+    val_indices: Indices
+    pretrained: Path | None
+    teacher: Path | None
+    live: Path
+    checkpoints: Path
+    out: Path
+    fingerprint: str
+
+
+@dataclass(frozen=True)
+class Phase:
+    """One phase of a training.
+
+    Attributes:
+        name: For messages.
+        params: Its hyperparameters.
+        adv_epsilon: Size of the adversarial perturbation; 0: no adversarial training.
+    """
+
+    name: str
+    params: TrainingParams
+    adv_epsilon: float = 0.0
+
+
+def model_params(model: ModelName, params: Imdb) -> TrainingParams:
+    """Return the section of one model."""
+    return params.mean if model == "mean" else params.lstm
+
+
+def training_phases(model: ModelName, params: Imdb) -> list[Phase]:
+    """Return the phases of a training, in order.
+
+    The LSTM is fine-tuned after its training, on the labelled reviews only.
+    """
+    phases = [Phase("training", model_params(model, params))]
+    finetune = params.lstm.finetune
+    if model == "lstm" and finetune.epochs:
+        changes = finetune.model_dump(include={"epochs", "learning_rate"})
+        changes |= {"unlabelled_fraction": 0.0}
+        tuned = params.lstm.model_copy(update=changes)
+        phases.append(Phase("fine-tuning", tuned, finetune.adv_epsilon))
+    return phases
+
+
+def make_config(model: ModelName, params: Imdb, corpus: Corpus) -> ModelConfig:
+    """Return the configuration of the model that the parameters describe."""
+    kwargs = {"vocab_size": len(corpus.vocab), "embedding_dim": params.embedding_dim}
+    if model == "lstm":
+        kwargs |= {"hidden_size": params.lstm.hidden_size}
+    if num_buckets := model_params(model, params).bigram_buckets:
+        kwargs |= {"num_buckets": num_buckets}
+    return ModelConfig(
+        model=model,
+        data_name=corpus.data_name,
+        classes=list(corpus.classes),
+        seeds=params.seeds,
+        kwargs=kwargs,
+    )

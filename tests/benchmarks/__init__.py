@@ -1,0 +1,1 @@
+"""Tests of the benchmarks. Nothing is timed against anything."""

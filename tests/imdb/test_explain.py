@@ -1,0 +1,59 @@
+"""Attributions of predictions to words."""
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from stages.imdb.explain import attributions
+from stages.imdb.models.batches import collate
+from stages.imdb.models.classifiers import LSTMClassifier, MeanEmbeddingClassifier, Network
+
+IDS = np.array([3, 9, 9, 14, 2], np.int32)
+
+
+def networks() -> dict[str, Network]:
+    torch.manual_seed(0)
+    bigrams = LSTMClassifier(50, 6, hidden_size=5, num_buckets=31)
+    nn.init.normal_(bigrams.get_parameter("bigrams.weight")[1:], std=0.1)  # they start at zero
+    return {
+        "mean": MeanEmbeddingClassifier(50, 6),
+        "mean with bigrams": MeanEmbeddingClassifier(50, 6, num_buckets=31),
+        "mean, three classes": MeanEmbeddingClassifier(50, 6, num_classes=3),
+        "lstm": LSTMClassifier(50, 6, hidden_size=5),
+        "lstm with bigrams": bigrams,
+        "lstm, three classes": LSTMClassifier(50, 6, hidden_size=5, num_classes=3),
+    }
+
+
+@pytest.mark.parametrize("name", networks())
+def test_attributions_and_bias_sum_to_the_logit(name: str) -> None:
+    network = networks()[name].eval()
+    with torch.inference_mode():
+        logits = network(*collate([IDS])).flatten()
+    for i, logit in enumerate(logits.tolist()):
+        values, bias = attributions(network, IDS, i)
+        assert values.shape == (5,)
+        tolerance = 1e-5 if name.startswith("mean") else 2e-2
+        assert values.sum() + bias == pytest.approx(logit, abs=tolerance)
+
+
+def test_attributions_of_the_mean_are_its_summands() -> None:
+    network = networks()["mean"]
+    values, bias = attributions(network, IDS)
+    with torch.inference_mode():
+        expected = network.embedding(torch.tensor(IDS)) @ network.output.weight[0] / len(IDS)
+    assert values == pytest.approx(expected.numpy(), abs=1e-6)
+    assert bias == network.output.bias.item()
+
+
+def test_a_bigram_is_attributed_to_both_of_its_words_in_the_mean() -> None:
+    network = MeanEmbeddingClassifier(50, 6, num_buckets=31)
+    ids = np.array([3, 4], np.int32)
+    [bigram] = network.append_bigrams(torch.tensor([[3, 4]]))[0, 2:]
+    before, _ = attributions(network, ids)
+    with torch.no_grad():
+        network.embedding.weight[bigram] += 1
+    after, _ = attributions(network, ids)
+    added = network.output.weight.sum().item() / 3  # the mean is over 2 words and 1 bigram
+    assert after - before == pytest.approx([added / 2, added / 2], abs=1e-6)

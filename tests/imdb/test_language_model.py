@@ -1,0 +1,105 @@
+"""The language model: its loss and gradients, its samples, its streams of text."""
+
+import numpy as np
+import pytest
+import torch
+from torch.nn import functional as F  # noqa: N812  its name in every PyTorch text
+
+from stages.common.errors import UserError
+from stages.imdb.corpus.corpus import PAD
+from stages.imdb.models.classifiers import LSTMClassifier, bigram_buckets
+from stages.imdb.pretraining import language_model
+from stages.imdb.pretraining.language_model import (
+    BpttStreams,
+    LanguageModel,
+    SampledSoftmax,
+    Sampler,
+)
+from stages.imdb.pretraining.trainer import num_steps
+from tests.imdb.test_classifiers import random_bigrams
+from tests.imdb.training_setup import make_corpus, make_params
+
+VOCAB_SIZE = 50
+
+
+def test_the_sampled_softmax_has_the_gradient_of_the_cross_entropy(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(language_model, "CHUNK", 3)
+    torch.manual_seed(0)
+    leaves = [
+        torch.randn(size, dtype=torch.float64, requires_grad=True)
+        for size in [(7, 4), (7,), (5, 4), (5,)]
+    ]
+    outputs, target_logits, weight, biases = leaves
+    hits = torch.tensor([-1, 2, -1, 0, 4, -1, -1])
+    loss = SampledSoftmax.apply(*leaves, hits, torch.float64)  # type: ignore[no-untyped-call]
+    loss.backward()
+
+    logits = outputs @ weight.T + biases
+    is_hit = torch.zeros(7, 5, dtype=torch.bool)
+    is_hit[[1, 3, 4], [2, 0, 4]] = True
+    all_logits = torch.cat([target_logits[:, None], logits.masked_fill(is_hit, -torch.inf)], dim=1)
+    expected = F.cross_entropy(all_logits, torch.zeros(7, dtype=torch.int64))
+    torch.testing.assert_close(loss, expected)
+    gradients = torch.autograd.grad(expected, leaves)
+    for leaf, gradient in zip(leaves, gradients, strict=True):
+        torch.testing.assert_close(leaf.grad, gradient)
+
+
+def test_words_are_sampled_as_often_as_expected() -> None:
+    torch.manual_seed(0)
+    sampler = Sampler(torch.arange(1, 2_001), 100)
+    draws = torch.stack([sampler.draw() for _ in range(1_000)])
+    assert all(len(draw.unique()) == 100 for draw in draws[:50]), "distinct words"
+    frequency = torch.bincount(draws.flatten(), minlength=2_000) / 1_000
+    expected = sampler.log_expected_count.exp()
+    for words in (slice(200, 1_000), slice(1_000, 2_000)):
+        assert (frequency[words].sum() / expected[words].sum()).item() == pytest.approx(1, abs=0.05)
+    assert expected[1_500:].mean() > 1.5 * expected[:1_000].mean(), "frequent words more often"
+
+
+def test_the_classifier_starts_from_the_language_model() -> None:
+    model = random_bigrams(LanguageModel(VOCAB_SIZE, 6, 5, num_buckets=31))
+    classifier = LSTMClassifier(VOCAB_SIZE, 6, 5, num_buckets=31)
+    missing, _ = classifier.load_state_dict(model.state_dict(), strict=False)
+    assert missing == ["output.weight", "output.bias"]
+    for name in ("embedding.weight", "bigrams.weight", "lstm.weight_hh_l0"):
+        assert torch.equal(classifier.get_parameter(name), model.get_parameter(name))
+
+
+def test_the_language_model_reads_bigrams() -> None:
+    model = LanguageModel(VOCAB_SIZE, 6, 5, num_buckets=1_000)
+    ids = torch.tensor([[3, 4, PAD, 4, 3]])
+    with torch.no_grad():
+        before, _ = model.encode(ids, None)
+        random_bigrams(model)
+        [first, *others] = bigram_buckets(ids, 1_000)[0].tolist()
+        after, _ = model.encode(ids, None)
+        assert torch.equal(before[0, 0], after[0, 0]), "the first word ends no bigram"
+        assert not torch.allclose(before[0, 1], after[0, 1])
+        assert others[:2] == [0, 0], "next to the begin of a review"
+        model.get_parameter("bigrams.weight")[[first, others[2]]] = 0
+        torch.testing.assert_close(model.encode(ids, None)[0], before)
+
+
+def test_streams_are_the_shuffled_reviews_end_to_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    corpus, indices = make_corpus(), np.arange(3, 17)
+    streams = BpttStreams(corpus, indices, 5, np.random.default_rng(1))
+    order = np.random.default_rng(1).permutation(indices)
+    text = np.concatenate([[PAD, *corpus[i]] for i in order])
+    whole = streams.read(range(5), 0, streams.length)
+    assert np.array_equal(whole.ravel(), text[: whole.size])
+    assert len(text) - whole.size < 5
+    assert np.array_equal(streams.read([4, 1], 2, 9), whole[[4, 1], 2:9])
+    monkeypatch.setattr(language_model, "READAHEAD", 3)
+    windows = [*streams.windows([0, 3], 4, 2, 9)]
+    expected = [whole[[0, 3], 4 * i : 4 * i + 5] for i in range(2, 9)]
+    assert np.array_equal(np.stack(windows), np.stack(expected))
+
+
+def test_too_little_text_is_refused() -> None:
+    params = make_params().pretrain.model_copy(update={"batch_size": 1_000})
+    message = r"words are too few for imdb.pretrain.batch_size = 1000 and bptt = 10; lower them"
+    with pytest.raises(UserError, match=message):
+        num_steps(make_corpus(), np.arange(18), params)

@@ -8,7 +8,6 @@ import argparse
 import math
 import os
 import platform
-import signal
 import statistics
 import subprocess
 import sys
@@ -51,7 +50,7 @@ class ProcessStats(NamedTuple):
 
     Attributes:
         seconds: Time from start to end.
-        memory: Peak memory in bytes, see `run_monitored`.
+        memory: Peak memory in bytes, the maximum of `process_tree_pss`.
         output: What the process printed on stdout.
         timed_out: True if the process was stopped.
     """
@@ -62,10 +61,11 @@ class ProcessStats(NamedTuple):
     timed_out: bool = False
 
 
-def make_parser(name: str, rounds: int = 1) -> argparse.ArgumentParser:
-    """Return a parser of the options that the benchmarks share."""
+def make_parser(name: str, rounds: int | None = None) -> argparse.ArgumentParser:
+    """Return a parser of the options that the benchmarks share; `rounds` is a default."""
     parser = argparse.ArgumentParser(f"python -m benchmarks.{name}")
-    parser.add_argument("--rounds", type=int, default=rounds, help="rounds of interleaved turns")
+    if rounds is not None:
+        parser.add_argument("--rounds", type=int, default=rounds, help="of interleaved turns")
     parser.add_argument("--out", type=Path, default=BENCHMARKS / f"{name}.md", help="the report")
     return parser
 
@@ -135,15 +135,12 @@ def run_monitored(
 ) -> ProcessStats:
     """Run a command and measure the memory of the process and its children.
 
-    The peak memory is the larger of two figures: the sum of the proportional set sizes of all
-    processes, measured every `poll_seconds`, and the maximum resident set size of any one of them,
-    which the system records and which includes what lasts for a shorter time.
-
     Args:
         command: The program and its arguments.
         cwd: The working directory.
         timeout: Seconds after which the process is stopped by SIGTERM.
-        poll_seconds: None: do not measure the sum, which slows a process a little; no timeout then.
+        poll_seconds: Time between two measurements of the memory. They slow a process a little.
+            None: do not measure; no timeout then.
 
     Raises:
         UnavailableError: If the command fails. The message has its last line on stderr.
@@ -159,29 +156,24 @@ def run_monitored(
                 peak = max(peak, process_tree_pss(process.pid))
                 if time.perf_counter() - start > timeout and not timed_out:
                     timed_out = True
-                    with suppress(ProcessLookupError):
-                        os.kill(process.pid, signal.SIGTERM)
+                    process.terminate()
 
         watcher = threading.Thread(target=watch)
         watcher.start()
         try:
-            _, status, usage = os.wait4(process.pid, 0)
+            process.wait()
             seconds = time.perf_counter() - start
-            process.returncode = os.waitstatus_to_exitcode(status)
         finally:
             ended.set()
             watcher.join()
-            if process.returncode is None:  # interrupted
-                process.kill()
-                process.wait()
+            process.kill()  # if this process was interrupted
         for file in (stdout, stderr):
             file.seek(0)
         output, errors = stdout.read().decode(), stderr.read().decode(errors="replace")
     if process.returncode and not timed_out:
         last_line = (errors.strip() or "no message").splitlines()[-1]
         raise UnavailableError(f"exit code {process.returncode}: {last_line}")
-    max_rss = usage.ru_maxrss * (1 if sys.platform == "darwin" else 1_024)
-    return ProcessStats(seconds, max(peak, max_rss), output, timed_out)
+    return ProcessStats(seconds, peak, output, timed_out)
 
 
 def run_stage(module: str, **options: object) -> ProcessStats:
@@ -191,7 +183,10 @@ def run_stage(module: str, **options: object) -> ProcessStats:
 
 
 def process_tree_pss(pid: int) -> int:
-    """Return the bytes that a process and its children use; shared pages are counted once."""
+    """Return the proportional set size of a process and its children together, in bytes.
+
+    A page that n processes share counts 1 / n in each of them.
+    """
     total = 0
     with suppress(psutil.Error):
         root = psutil.Process(pid)

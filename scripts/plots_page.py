@@ -18,9 +18,9 @@ from stages.common.files import atomic_write
 
 # Heading of each section of the page, by the name of the section's first plot.
 SECTION_TITLES = {
-    "plots/1-input_data.png": "1. A network by hand",
-    "PyTorch three ways, training loss": "2. The same network three ways in PyTorch",
-    "plots/3-model-mean.png": "3. Rating a film review",
+    "plots/1-input_data.png": "1. A multi-layer perceptron in NumPy",
+    "PyTorch three ways, training loss": "2. The same network in PyTorch",
+    "plots/3-model-mean.png": "3. Classifying film reviews",
 }
 
 HTML = """<!DOCTYPE html>
@@ -50,8 +50,8 @@ HTML = """<!DOCTYPE html>
 </style>
 <script>SCRIPTS</script>
 <script>
-  // DVC calls vegaEmbed(element, plot) for each plot. This wrapper puts the legend below the plot and
-  // sets the width to half of the page; as an SVG the plot shrinks to the width of a phone. DVC
+  // DVC calls vegaEmbed(element, plot) for each plot. This wrapper puts the legend below the plot,
+  // makes the plot half as wide as the page, and draws SVG, which shrinks to fit a phone. DVC
   // encodes the revision as color and the file as dashes; with one revision, color the files.
   const COLORS = ["#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00"];
   const draw = vegaEmbed;

@@ -16,16 +16,17 @@ from stages.common.errors import UserError, run_main
 from stages.common.files import atomic_write
 
 BEGIN, END = "<!-- results: begin -->", "<!-- results: end -->"
-# Per row of the table: the file of results, the row in this file, and the name in the table.
+PIPELINE, PAIRS, LONGER = "metrics/results.csv", "docs/results/pairs.csv", "docs/results/longer.csv"
+# Per row of the table: the file of results, the model in this file, and its name in the table.
 ROWS = [
-    ("metrics/results.csv", "linear", "linear: logistic regression on unigrams and bigrams"),
-    ("metrics/results.csv", "mean", "mean of word embeddings"),
-    ("docs/results/pairs.csv", "mean", "mean of word and bigram embeddings"),
-    ("metrics/results.csv", "lstm", "LSTM"),
-    ("metrics/results.csv", "lstm_ensemble", "ensemble of the LSTMs of all seeds"),
-    ("metrics/results.csv", "lstm_linear_ensemble", "ensemble of these and the linear model"),
-    ("docs/results/longer.csv", "lstm", "LSTM, trained longer (exploratory)"),
-    ("docs/results/longer.csv", "lstm_ensemble", "ensemble of these (exploratory)"),
+    (PIPELINE, "linear", "linear: logistic regression on unigrams and bigrams"),
+    (PIPELINE, "mean", "mean of word embeddings"),
+    (PAIRS, "mean", "mean of word and bigram embeddings"),
+    (PIPELINE, "lstm", "LSTM"),
+    (PIPELINE, "lstm_ensemble", "ensemble of the LSTMs of all seeds"),
+    (PIPELINE, "lstm_linear_ensemble", "ensemble of the LSTMs and the linear model"),
+    (LONGER, "lstm", "LSTM, trained longer (exploratory)"),
+    (LONGER, "lstm_ensemble", "ensemble of the LSTMs trained longer (exploratory)"),
 ]
 
 
@@ -45,7 +46,7 @@ def load_results(root: Path) -> tuple[pd.DataFrame, dict[str, float]]:
         UserError: If the pipeline has not run.
     """
     try:
-        data = pd.read_csv(root / "metrics/results.csv")["data"].iloc[0]
+        data = pd.read_csv(root / PIPELINE)["data"].iloc[0]
         gain = json.loads((root / "metrics/imdb_gain.json").read_text("utf-8"))["gain"]
     except FileNotFoundError as error:
         raise UserError(f"{error.filename}: no such file; run: dvc repro") from None

@@ -68,7 +68,7 @@ def suspended(processes: list[psutil.Process]) -> Iterator[None]:
     [
         ("lstm", Kill("Ctrl-C", "all"), "*.safetensors", "sh"),
         ("mean", Kill("SIGTERM", "all"), "*.safetensors", "bash"),
-        ("lstm", Kill("SIGKILL", "stage"), "seed-?-2.safetensors", "sh"),  # while fine-tuning
+        ("lstm", Kill("SIGKILL", "stage"), "seed-?-fine-tuning.safetensors", "sh"),
         ("lstm", Kill("SIGKILL", "dvc"), "*.safetensors", "sh"),
         ("pretrain", Kill("SIGKILL", "dvc"), "*.safetensors", "bash"),
     ],

@@ -1,6 +1,7 @@
 """The harness, and the benchmarks of project 3 on made-up reviews."""
 
 import json
+import re
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
@@ -13,7 +14,7 @@ import pyarrow as pa
 import pytest
 import torch
 
-from benchmarks import harness, loop, lstm, lstm_torch, mean, optim, scaling, tokens, worker
+from benchmarks import harness, loop, lstm, lstm_torch, mean, memory, optim, scaling, tokens, worker
 from stages.common.params import load_params
 from stages.imdb.corpus.corpus import SPECIAL_TOKENS, Corpus, load_corpus
 from stages.imdb.corpus.params import Imdb
@@ -352,6 +353,21 @@ def test_a_command_that_fails_is_reported_with_its_last_line() -> None:
     code = "import sys; print('no room', file=sys.stderr); sys.exit(3)"
     with pytest.raises(harness.UnavailableError, match="exit code 3: no room"):
         harness.run_monitored([sys.executable, "-c", code])
+
+
+def test_the_memory_of_each_stage_is_reported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stages = {"short": "python -c 'print()'", "long": "python -c 'import time; time.sleep(60)'"}
+    lock = {"stages": {name: {"cmd": command} for name, command in stages.items()}}
+    (tmp_path / "dvc.lock").write_text(json.dumps(lock))
+    monkeypatch.setattr(harness, "ROOT", tmp_path)
+    out = tmp_path / "memory.md"
+    monkeypatch.setattr(sys, "argv", ["memory", "--seconds", "1", "--out", str(out)])
+    memory.main()
+    rows = re.findall(r"\n\| (.*) \| ([0-9,]+) MiB \|", out.read_text("utf-8"))
+    assert [name for name, _ in rows] == ["short", "long (stopped after 1 s)"]
+    assert "Above 2,048 MiB: none." in out.read_text("utf-8")
 
 
 def test_a_report_has_a_table_and_the_machine(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
@@ -19,8 +20,7 @@ from stages.points.params import Points
 from tests.clone import ROOT
 
 SCHEMAS: dict[str, type[ParamsSection]] = {"points": Points, "mlp": MLP, "imdb": Imdb}
-YAML_1_2 = YAML(typ="safe", pure=True)
-COMMITTED = YAML_1_2.load(ROOT / "params.yaml")
+COMMITTED = YAML(typ="safe", pure=True).load(ROOT / "params.yaml")
 
 
 def iter_rules(schema: Any, definitions: Any, *above: str) -> Iterator[tuple[tuple[str, ...], Any]]:
@@ -97,7 +97,8 @@ def load_with(path: Path, key: tuple[str, ...], change: Any) -> ParamsSection:
         change(parent)
     else:
         parent[key[-1]] = change
-    YAML_1_2.dump(tree, path)
+    # PyYAML writes YAML 1.1, where 1e-3 is a string. With quotes and tags every type is explicit.
+    path.write_text(yaml.safe_dump(tree, default_style='"'), "utf-8")
     return load_params(path, key[0], SCHEMAS[key[0]])
 
 

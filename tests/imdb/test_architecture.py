@@ -1,40 +1,48 @@
-"""The shapes in the drawings of the networks are those of one review."""
+"""The shapes in the figures of the networks are those of one review."""
 
 import re
 
 import pytest
 from matplotlib.text import Text
 
-from stages.imdb.figures.architecture import draw_lstm, draw_mean
+from stages.imdb.figures.architecture import draw_lstm, draw_mean, trace_example
 from stages.imdb.models.classifiers import LSTMClassifier, MeanEmbeddingClassifier
 from stages.imdb.models.serialization import ModelConfig
 
-WORDS = ["<pad>", "<unk>", "what", "a", "great", "film", "!"]
+VOCAB = ["<pad>", "<unk>", "what", "a", "great", "film", "!"]
 
 
-@pytest.mark.parametrize("classes", [2, 3])
-@pytest.mark.parametrize("model", ["mean", "mean of pairs", "lstm", "lstm of pairs"])
-def test_every_shape_is_that_of_a_batch_of_one(model: str, classes: int) -> None:
-    about = ModelConfig(
+@pytest.mark.parametrize("num_classes", [2, 3])
+@pytest.mark.parametrize("model", ["mean", "mean with bigrams", "lstm", "lstm with bigrams"])
+def test_every_shape_is_that_of_a_batch_of_one_review(model: str, num_classes: int) -> None:
+    config = ModelConfig(
         model="lstm" if "lstm" in model else "mean",
-        data="made up",
-        classes=["a", "b", "c"][:classes],
+        data_name="made up",
+        classes=["a", "b", "c"][:num_classes],
         seeds=[1],
-        sizes={"vocabulary": len(WORDS), "embedding_dim": 8},
+        kwargs={"vocab_size": len(VOCAB), "embedding_dim": 8},
     )
-    buckets = 1_000 if "pairs" in model else 0
+    buckets = 1_000 if "bigrams" in model else 0
     if "lstm" in model:
-        lstm = LSTMClassifier(len(WORDS), 8, 6, buckets=buckets, classes=classes).eval()
-        figure = draw_lstm(lstm, WORDS, about)
+        lstm = LSTMClassifier(
+            len(VOCAB), 8, hidden_size=6, num_buckets=buckets, num_classes=num_classes
+        )
+        figure = draw_lstm(lstm.eval(), VOCAB, config)
         expected = {"review_len × embedding_dim": "5 × 8", "review_len × hidden": "5 × 6"}
         expected |= {"3 hidden": "18"}
     else:
-        network = MeanEmbeddingClassifier(len(WORDS), 8, buckets, classes).eval()
-        figure = draw_mean(network, WORDS, about)
-        expected = {"review_len × dictionary": f"5 × {len(WORDS) + buckets:,}"}
+        mean = MeanEmbeddingClassifier(len(VOCAB), 8, buckets, num_classes)
+        figure = draw_mean(mean.eval(), VOCAB, config)
+        expected = {"review_len × dictionary": f"5 × {len(VOCAB) + buckets:,}"}
         expected |= {"review_len × embedding_dim": "5 × 8", "embedding_dim": "8"}
     texts = [str(text.get_text()) for text in figure.findobj(Text)]
-    assert any("word + pair" in text for text in texts) == (model == "lstm of pairs")
+    assert any("word + pair" in text for text in texts) == (model == "lstm with bigrams")
     shapes = [text.replace("\n", " ") for text in texts if text.startswith("batch × ")]
     drawn = dict(re.findall(r"^batch × (.+?) (1 × [\d ×,]+)$", "\n".join(shapes), re.MULTILINE))
     assert drawn == {name: f"1 × {shape}" for name, shape in expected.items()}
+
+
+def test_words_that_are_not_in_the_vocabulary_are_replaced_by_frequent_ones() -> None:
+    vocab = ["<pad>", "<unk>", "the", "a", "movie", "of", "it", "and"]
+    example = trace_example(MeanEmbeddingClassifier(len(vocab), 8), vocab)
+    assert example.words == ["a", "the", "movie", "of", "it"]

@@ -17,7 +17,6 @@ from stages.imdb.models.classifiers import (
     Network,
     bigram_buckets,
     logits_to_probs,
-    unique_inverse,
 )
 from stages.imdb.training.objective import cross_entropy
 
@@ -113,18 +112,6 @@ def test_a_perturbation_is_added_to_the_embeddings() -> None:
     expected = network.classify(network.embed(ids) + delta, lengths)
     assert torch.equal(network(ids, lengths, delta), expected)
     assert not torch.equal(network(ids, lengths), expected)
-
-
-@given(
-    st.lists(st.lists(st.integers(0, 30), min_size=3, max_size=3), min_size=1, max_size=9),
-    st.sampled_from([31, 1_000]),
-)
-def test_unique_inverse_equals_torch_unique(rows: list[list[int]], num_ids: int) -> None:
-    ids = torch.tensor(rows, dtype=torch.int32)
-    unique, inverse = unique_inverse(ids, num_ids)
-    expected, expected_inverse = torch.unique(ids, return_inverse=True)
-    assert torch.equal(unique.int(), expected)
-    assert torch.equal(inverse, expected_inverse)
 
 
 @pytest.mark.parametrize("num_buckets", [48_271, 65_536, 500_000, 965_420, 2_000_000])

@@ -129,20 +129,3 @@ def test_compare_refuses_predictions_that_do_not_match(
     with pytest.raises(UserError, match=message):
         call(compare.main, *compare_args(tmp_path, corpus))
     assert not (tmp_path / "results.csv").exists()
-
-
-@pytest.mark.parametrize("content", [None, b"", b"rubbish" * 100])
-def test_unreadable_predictions_are_named(
-    tmp_path: Path, corpus: Path, content: bytes | None
-) -> None:
-    path = tmp_path / "linear"
-    if content is not None:
-        path.write_bytes(content)
-    evaluate_args = ["--predictions", path, "--corpus", corpus,
-                     "--metrics", tmp_path / "gain.json", "--curves", tmp_path]  # fmt: skip
-    for main, args in (
-        (evaluate.main, evaluate_args), (compare.main, compare_args(tmp_path, corpus)),
-    ):  # fmt: skip
-        with pytest.raises(UserError, match=f"{path}: not a file of predictions"):
-            call(main, *args)
-    assert not (tmp_path / "gain.json").exists()

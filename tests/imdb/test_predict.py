@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from stages.common.errors import UserError
 from stages.imdb import predict
 from stages.imdb.corpus.tokenizer import tokenize
 from stages.imdb.models.classifiers import LSTMClassifier
@@ -71,15 +70,13 @@ def test_predict_prints_one_line_per_network(
 def test_predict_escapes_what_the_output_encoding_lacks(
     stage: Run, models: list[Path], encoding: str
 ) -> None:
-    args = ["--explain", "--models", *models, "--", "a great фильм"]
-    done = stage("imdb.predict", "--json", *args, PYTHONIOENCODING=encoding)
-    assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout)["mean"]["attributions"][2][0] == "фильм"
-
-    args[-1] = "фильм " * 100  # long enough to be printed with an attribution or not
+    args = ["--explain", "--models", models[0], "--", "a great фильм"]
     done = stage("imdb.predict", *args, PYTHONIOENCODING=encoding)
     assert done.returncode == 0, done.stderr
     assert r"\u0444\u0438\u043b\u044c\u043c" in done.stdout
+    done = stage("imdb.predict", "--json", *args, PYTHONIOENCODING=encoding)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["mean"]["attributions"][2][0] == "фильм"
 
 
 def test_predict_names_networks_by_their_folders(
@@ -96,7 +93,7 @@ def test_predict_names_networks_by_their_folders(
 
 
 def test_wrong_arguments_are_reported(
-    tmp_path: Path, models: list[Path], capsys: pytest.CaptureFixture[str]
+    models: list[Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit, match="2"):
         call(main, "--models", models[0], models[0], "--", "text")
@@ -106,8 +103,6 @@ def test_wrong_arguments_are_reported(
     assert "both texts and --file are given" in capsys.readouterr().err
     with pytest.raises(FileNotFoundError, match="/no/such/file"):
         call(main, "--models", *models, "--file", "/no/such/file")
-    with pytest.raises(UserError, match=rf"{tmp_path}/none/config\.json: no such file"):
-        call(main, "--models", tmp_path / "none", "--", "text")
 
 
 def test_html_is_read_as_the_text_it_represents() -> None:

@@ -25,6 +25,7 @@ import numpy as np
 import numpy.typing as npt
 
 from stages.common.errors import UserError
+from stages.common.progress import log
 
 if TYPE_CHECKING:  # slow to import, and predicting a text needs none of them
     import pandas as pd
@@ -33,6 +34,7 @@ if TYPE_CHECKING:  # slow to import, and predicting a text needs none of them
 
 Ids = npt.NDArray[np.int32]
 Indices = npt.NDArray[np.int64]
+Mask = npt.NDArray[np.bool_]
 
 PAD, UNK = 0, 1
 SPECIAL_TOKENS = ["<pad>", "<unk>"]  # by id; the tokenizer never produces angle brackets
@@ -49,7 +51,6 @@ METADATA_SCHEMA = {
     "label": "int8",
 }
 METADATA_ROW_GROUP = 1 << 17  # rows
-PSEUDO_GROUP_REVIEWS = 50  # reviews per group in `group_train_val_split` if the groups are unknown
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,7 @@ class Corpus:
         ids: int32 [tokens], word ids of all reviews, concatenated; may be memory-mapped.
         offsets: int64 [reviews + 1]; review i is `ids[offsets[i]:offsets[i + 1]]`.
         metadata: One row per review, with the columns id, split ("train", "test" or "unlabelled"),
-            group (the movie; "" if unknown), stars and label. split and group may be categorical.
+            group (such as the movie; "" if unknown), stars and label. split and group may be categorical.
         data_name: Name of the data set, as shown in the figures.
         classes: Name of the class of each label.
     """
@@ -221,39 +222,59 @@ def read_classes(schema: "pa.Schema") -> tuple[str, ...]:
 
 
 def group_train_val_split(metadata: "pd.DataFrame", fraction: float) -> tuple[Indices, Indices]:
-    """Split the training reviews into a training and a validation part, by group (movie).
-
-    All reviews of a group are in the same part. If the groups are unknown, each run of 50
-    consecutive reviews is a group, because the reviews of one movie are mostly adjacent.
+    """Split the training reviews into a training and a validation part.
 
     Args:
         metadata: One row per review, with the columns split, group and label.
-        fraction: Fraction of the groups held out for validation; 0 holds out none.
+        fraction: Fraction held out for validation, as `hold_out` does it; 0 holds out none.
 
     Returns:
-        The indices of the training and of the validation reviews, int64, ascending.
-
-    Raises:
-        UserError: If no review of some class would be left to train on.
+        The indices of the training and of the validation reviews, int64, ascending. If there are
+        too few reviews, or no review of some class would be left to train on, the validation part
+        is empty.
     """
     train = np.flatnonzero(metadata["split"] == "train")
     if fraction == 0:
         return train, train[:0]
-    from sklearn.model_selection import GroupShuffleSplit
-
-    groups = metadata["group"].iloc[train].astype("category")
-    groups = groups.cat.reorder_categories(sorted(groups.cat.categories))  # codes in this order
-    known = bool((groups != "").all())
-    codes = groups.cat.codes.to_numpy() if known else train // PSEUDO_GROUP_REVIEWS
-    splitter = GroupShuffleSplit(n_splits=1, test_size=fraction, random_state=0)
     labels = metadata["label"].to_numpy()[train]
-    try:
-        kept, held_out = next(splitter.split(train, groups=codes))
-    except ValueError:  # a single group cannot be split
-        kept = held_out = train[:0]
-    if {*labels[kept]} < {*labels}:
-        raise UserError(
-            f"imdb.validation = {fraction} would hold out all training reviews of a class"
-            f" ({len(train):,} training reviews in all); set it to 0"
+    held_out = hold_out(labels, metadata["group"].iloc[train], fraction)
+    if not held_out.any() or {*labels[~held_out]} < {*labels}:
+        log(
+            f"imdb.validation = {fraction}: no review is held out for validation, because the"
+            f" {len(train):,} training reviews are too few or in too few groups"
         )
-    return train[kept], train[held_out]
+        held_out[:] = False
+    return train[~held_out], train[held_out]
+
+
+def hold_out(labels: npt.NDArray[np.integer], groups: "pd.Series", fraction: float) -> Mask:
+    """Choose rows to hold out at random.
+
+    If any group is known, the groups (such as movies) are chosen, and a row whose group is "" is a
+    group of its own. Otherwise rows are chosen, the same fraction of each class.
+
+    Args:
+        labels: Class of each row, int [rows].
+        groups: Group of each row, str [rows].
+        fraction: Fraction of the groups, or of the rows of each class, to hold out.
+
+    Returns:
+        Whether each row is held out, bool [rows].
+    """
+    held_out = np.zeros(len(labels), dtype=bool)
+    unknown = (groups == "").to_numpy()
+    if unknown.all():
+        generator = np.random.default_rng(0)
+        for label in np.unique(labels):
+            rows = generator.permutation(np.flatnonzero(labels == label))
+            held_out[rows[: round(fraction * len(rows))]] = True
+        return held_out
+    from sklearn.model_selection import GroupShuffleSplit  # slow to import
+
+    names = groups.astype("category")
+    names = names.cat.reorder_categories(sorted(names.cat.categories))  # codes in this order
+    codes = np.where(unknown, -1 - np.arange(len(labels)), names.cat.codes.astype(np.int64))
+    if len(np.unique(codes)) > 1:
+        splitter = GroupShuffleSplit(n_splits=1, test_size=fraction, random_state=0)
+        held_out[next(splitter.split(labels, groups=codes))[1]] = True
+    return held_out

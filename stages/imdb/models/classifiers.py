@@ -40,7 +40,7 @@ class MeanEmbeddingClassifier(nn.Module):
         # The one-hot matrix of a review times the embedding matrix, summed over the words, is the
         # sum of the words' embeddings. Each distinct word of the batch is looked up once, so that
         # its gradient is one row. The row of PAD is zero.
-        words, inverse = unique_inverse(self.append_bigrams(ids), self.embedding.num_embeddings)
+        words, inverse = torch.unique(self.append_bigrams(ids), return_inverse=True)
         total = F.embedding_bag(inverse, self.embedding(words), mode="sum")
         count = 2 * lengths - 1 if self.num_buckets else lengths
         mean = total / count[:, None]  # batch × embedding_dim
@@ -210,28 +210,3 @@ def hash_bigram(first: Tensor, second: Tensor) -> Tensor:
     key = (first * 1_000_003 + second) & 0xFFFFFFFF
     key = (key ^ (key >> 16)) * 0x7FEB352D & 0xFFFFFFFF
     return key ^ (key >> 15)
-
-
-def unique_inverse(ids: Tensor, num_ids: int) -> tuple[Tensor, Tensor]:
-    """Return the distinct ids, and where each id stands among them.
-
-    This is `torch.unique(ids, return_inverse=True)`, which sorts. Marking the ids in a table of
-    `num_ids` flags is faster, unless there are far more flags than ids.
-
-    Args:
-        ids: int32 or int64, of any shape, from 0 to `num_ids` − 1.
-        num_ids: Number of possible ids.
-
-    Returns:
-        unique, integers in ascending order, and inverse, int64 of the shape of `ids`, such that
-        `unique[inverse]` equals `ids`.
-    """
-    if num_ids > 16 * ids.numel():
-        unique, inverse = torch.unique(ids, return_inverse=True)
-        return unique, inverse
-    present = torch.zeros(num_ids, dtype=torch.bool, device=ids.device)
-    present[ids] = True
-    unique = present.nonzero().squeeze(1)
-    position = torch.empty(num_ids, dtype=torch.int64, device=ids.device)
-    position[unique] = torch.arange(len(unique), device=ids.device)
-    return unique, position[ids]

@@ -103,7 +103,9 @@ class SampledSoftmax(torch.autograd.Function):
     """Cross-entropy of the target against a sample of other words, with its gradient.
 
     `forward` also computes the gradient, chunk by chunk while the logits of a chunk are in the
-    cache. The logits of all positions would be a thousand times larger than anything kept here.
+    cache. With `F.cross_entropy` over the target's logit and the sampled logits, which keeps the
+    logits of all positions, a training step takes 1.14 times as long (Intel Xeon with AMX, one
+    thread, medians of 9 rounds of `python -m benchmarks.optim`).
     """
 
     @staticmethod

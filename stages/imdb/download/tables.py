@@ -1,0 +1,214 @@
+"""Read a table of texts row by row, from a CSV, TSV, JSON Lines or Parquet file.
+
+A table has the columns `text` and `label`, and optionally `split` and `group`. Other columns are
+ignored, and so are blanks around the names and their case.
+"""
+
+import csv
+import gzip
+import json
+import re
+import zlib
+from collections.abc import Iterator, Sequence
+from io import TextIOWrapper
+from itertools import islice
+from pathlib import Path
+from typing import Any, BinaryIO, cast
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from stages.common.errors import UserError
+
+COLUMNS = ("text", "label", "split", "group")
+PARQUET_SUFFIXES = (".parquet", ".pq")
+CHUNK_ROWS = 10_000  # rows in memory at a time
+MAX_FIELD_CHARS = 1 << 24  # of a value in a CSV file
+LFS_POINTER = b"version https://git-lfs"
+# In a valid CSV file, `\"` before anything else is not part of a quoted text.
+ESCAPED_QUOTE = re.compile(r'\\"[^",;\t\r\n]')
+
+Rows = tuple[list[str], Iterator[Sequence[Any]]]  # the columns, and their values in each row
+
+
+def read_chunks(path: Path) -> Iterator[pd.DataFrame]:
+    """Yield the columns of a table as strings; a missing value is "".
+
+    Each chunk has at most CHUNK_ROWS rows; its index continues that of the chunk before.
+
+    Raises:
+        UserError: If the file cannot be read, or is not a table of texts.
+    """
+    try:
+        columns, rows = _open_table(path)
+        start = 0
+        while chunk := list(islice(rows, CHUNK_ROWS)):
+            values = [[_to_str(value) for value in row] for row in chunk]
+            for i, row in enumerate(values, start=start + 1):
+                if "\0" in row[0]:
+                    raise UserError(f"{path}: a NUL byte in row {i}; remove it")
+            yield pd.DataFrame(values, range(start, start + len(values)), columns, dtype=str)
+            start += len(values)
+    except FileNotFoundError:
+        raise UserError(f"imdb.source = {path}: no such file; correct it in params.yaml") from None
+    except IsADirectoryError:
+        raise UserError(f"{path}: a directory; only Parquet files may be in a directory") from None
+    except UnicodeDecodeError as error:
+        raise UserError(
+            f"{path}: not in UTF-8 (byte 0x{error.object[error.start]:02x}), but probably in"
+            " Windows-1252 or Latin-1; save it as UTF-8, for example with"
+            " iconv -f WINDOWS-1252 -t UTF-8"
+        ) from None
+    except (pa.ArrowException, gzip.BadGzipFile, EOFError, zlib.error) as error:
+        reason = str(error).splitlines()[0]
+        raise UserError(f"{path}: damaged, or not the format of its suffix ({reason})") from None
+
+
+def _to_str(value: object) -> str:
+    if value is None or value != value:  # NaN  # noqa: PLR0124
+        return ""
+    return value.decode("utf-8") if isinstance(value, bytes) else str(value)
+
+
+def _open_table(path: Path) -> Rows:
+    if path.suffix.lower() in PARQUET_SUFFIXES:
+        return _open_parquet(path)
+    with _open_binary(path) as file:
+        head = file.read(1_000)
+    if head.startswith((b"\xff\xfe", b"\xfe\xff")) or b"\0" in head[:2]:
+        raise UserError(f"{path}: in UTF-16; save it as UTF-8")
+    _refuse_lfs_pointer(path, head)
+    return _open_jsonl(path) if ".jsonl" in path.name.lower() else _open_csv(path)
+
+
+def _open_binary(path: Path) -> BinaryIO:
+    return cast("BinaryIO", gzip.open(path) if path.suffix.lower() == ".gz" else path.open("rb"))
+
+
+def _open_text(path: Path) -> TextIOWrapper:
+    return TextIOWrapper(_open_binary(path), encoding="utf-8-sig", newline="")
+
+
+def _refuse_lfs_pointer(path: Path, head: bytes) -> None:
+    if head.startswith(LFS_POINTER):
+        raise UserError(f"{path}: a pointer of Git LFS, not the file itself; run git lfs pull")
+
+
+def _find_columns(path: Path, names: Sequence[str]) -> dict[str, int]:
+    """Return the position of each column of COLUMNS that the table has."""
+    clean = [name.strip().lower() for name in names]
+    for column in COLUMNS:
+        if clean.count(column) > 1:
+            raise UserError(f"{path}: more than one column {column!r}; rename all but one")
+    for column in ("text", "label"):
+        if column not in clean:
+            found = ", ".join(name.strip() for name in names) or "none"
+            raise UserError(f"{path}: no column {column!r}; its columns are {found}")
+    return {column: clean.index(column) for column in COLUMNS if column in clean}
+
+
+def _open_parquet(path: Path) -> Rows:
+    """Open a Parquet file, or all Parquet files of a directory in the order of their names."""
+    files = [path]
+    if path.is_dir():
+        files = sorted(
+            file for file in path.rglob("*")
+            if file.suffix.lower() in PARQUET_SUFFIXES and not file.name.startswith(("_", "."))
+        )  # fmt: skip
+        if not files:
+            raise UserError(f"{path}: a directory without Parquet files")
+    for file in files:
+        with file.open("rb") as opened:
+            _refuse_lfs_pointer(file, opened.read(len(LFS_POINTER)))
+    columns = [*_find_columns(files[0], pq.read_schema(files[0]).names)]
+
+    def rows() -> Iterator[Sequence[Any]]:
+        for file in files:
+            parquet = pq.ParquetFile(file)
+            names = parquet.schema_arrow.names
+            positions = _find_columns(file, names)
+            if [*positions] != columns:
+                raise UserError(f"{file}: other columns than in {files[0]}; use the same in both")
+            selected = [names[i] for i in positions.values()]
+            for batch in parquet.iter_batches(CHUNK_ROWS, columns=selected):
+                yield from zip(*(batch.column(name).to_pylist() for name in selected), strict=True)
+
+    return columns, rows()
+
+
+def _open_jsonl(path: Path) -> Rows:
+    """Open a file with one JSON object per line; a key that an object lacks is a missing value."""
+
+    def objects() -> Iterator[dict[str, Any]]:
+        with _open_text(path) as file:
+            for number, line in enumerate(file, start=1):
+                if not line.strip():
+                    continue
+                try:
+                    row = json.loads(line)
+                except (ValueError, RecursionError) as error:
+                    raise UserError(f"{path}: line {number} is not JSON ({error})") from None
+                if not isinstance(row, dict):
+                    raise UserError(f"{path}: line {number} is not a JSON object")
+                yield {name.strip().lower(): value for name, value in row.items()}
+
+    # The first object shows which columns there are, except that it may be without a label.
+    columns = [*_find_columns(path, [*next(objects(), {}) | {"label": None}])]
+    return columns, ([row.get(column) for column in columns] for row in objects())
+
+
+def _open_csv(path: Path) -> Rows:
+    """Open a file whose separator is the comma, semicolon or tab that the header has."""
+    csv.field_size_limit(MAX_FIELD_CHARS)
+    with _open_text(path) as file:
+        header = file.readline()
+        backslash = any('\\"' in line and ESCAPED_QUOTE.search(line) for line in file)
+    separators = ",;\t"
+
+    def split(line: str, separator: str) -> list[str]:
+        return next(csv.reader([line], delimiter=separator, skipinitialspace=True), [])
+
+    separator = next(
+        (s for s in separators if {"text", "label"} <= {x.strip().lower() for x in split(header, s)}),
+        "\t" if ".tsv" in path.name.lower() else ",",
+    )
+    names = split(header, separator)
+    positions = _find_columns(path, names)
+    text, label = positions["text"], positions["label"]
+
+    def rows() -> Iterator[Sequence[str]]:
+        labels: set[str] = set()
+        suspects = []
+        with _open_text(path) as file:
+            reader = csv.reader(
+                file, delimiter=separator, escapechar="\\" if backslash else None,
+                skipinitialspace=True, strict=True,
+            )  # fmt: skip
+            next(reader)
+            count, line = 0, 2  # row and line where the next row starts
+            try:
+                for row in reader:
+                    if row:
+                        count += 1
+                        _check_length(path, row, names, count, line)
+                        labels.add(row[label])
+                        if _contains_rows(row[text], separator, len(names), label):
+                            suspects.append((count, line, row[text]))
+                        yield [row[i] for i in positions.values()]
+                    line = reader.line_num + 1
+            except csv.Error as error:
+                raise UserError(
+                    f"{path}: a quotation mark is wrong in row {count + 1}, which starts in line"
+                    f" {line} ({error} in line {reader.line_num}); remove it, or put the text in"
+                    ' quotation marks and double each one inside it ("")'
+                ) from None
+        for count, line, content in suspects:
+            inner = content.splitlines()[1:-1]
+            if {split(each, separator)[label] for each in inner} <= labels:
+                raise UserError(
+                    f"{path}: the text of row {count}, which starts in line {line}, contains"
+                    f" {len(inner)} other rows; remove the quotation mark before or after it"
+                )
+
+    return [*positions], rows()

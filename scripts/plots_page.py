@@ -50,18 +50,50 @@ HTML = """<!DOCTYPE html>
 </style>
 <script>SCRIPTS</script>
 <script>
+  // Names and colors of curves, as in the images, by a part of the path of the curve's file. A
+  // legend lists them in this order.
+  const CURVES = {
+    linear: ["linear", "#6B6B6B"], mean: ["mean", "#E69F00"], lstm: ["LSTM", "#0072B2"],
+    numpy: ["NumPy", "#6B6B6B"], by_hand: ["PyTorch by hand", "#56B4E9"],
+    sequential: ["nn.Sequential", "#E69F00"], module: ["nn.Module", "#000000"],
+    train: ["train", "#0072B2"], test: ["test", "#E69F00"], validation: ["validation", "#E69F00"],
+  };
+  const DASHES = [[1, 0], [7, 4], [2, 2], [10, 3, 2, 3]];
+  const SPLITS = ["train", "test", "validation"];
+
+  // Show the files of a plot by these names instead of their paths, each with its color and dashes.
+  function nameFiles(plot, single) {
+    const found = plot.encoding.strokeDash.scale.domain.map(
+      file => [file, file.split(/[/.]/).filter(part => part in CURVES)]);
+    const rank = part => Object.keys(CURVES).indexOf(part);
+    const curves = found
+      .map(([file, parts]) => [
+        file, parts.filter(part => !found.every(([, others]) => others.includes(part)))])
+      .sort(([, a], [, b]) => rank(a[0]) - rank(b[0]) || rank(a[1]) - rank(b[1]));
+    const names = curves.map(([, parts]) => parts.map(part => CURVES[part][0]).join(", "));
+    if (new Set(names).size < names.length || names.includes("")) return;
+    const nameOf = Object.fromEntries(curves.map(([file], i) => [file, names[i]]));
+    for (const row of plot.data.values) row.filename = nameOf[row.filename];
+    const legend = { symbolSize: 900 };  // long enough to show the dashes
+    plot.encoding.strokeDash = { field: "filename", legend, scale: {
+      domain: names,
+      // With one revision, colors tell the models apart, and dashes the splits.
+      range: curves.map(([, parts], i) =>
+        DASHES[single && SPLITS.includes(parts.at(-1)) ? Number(parts.at(-1) !== "train") : i]),
+    } };
+    if (single) plot.encoding.color = { field: "filename", legend, scale: {
+      domain: names, range: curves.map(([, parts]) => CURVES[parts[0]][1]) } };
+  }
+
   // DVC calls vegaEmbed(element, plot) for each plot. This wrapper puts the legend below the plot,
   // makes the plot half as wide as the page, and draws SVG, which shrinks to fit a phone. DVC
   // encodes the revision as color and the file as dashes; with one revision, color the files.
-  const COLORS = ["#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00"];
   const draw = vegaEmbed;
   vegaEmbed = (element, plot) => {
     const { color, strokeDash } = plot.encoding ?? {};
-    if (color?.scale?.domain.length === 1) {
-      plot.encoding.color = strokeDash?.scale
-        ? { ...strokeDash, scale: { domain: strokeDash.scale.domain, range: COLORS } }
-        : { value: COLORS[0] };
-    }
+    const single = color?.scale?.domain.length === 1;
+    if (single) plot.encoding.color = { value: "#0072B2" };
+    if (strokeDash?.scale) nameFiles(plot, single);
     if (plot.width) plot.width = 440;
     plot.config = {
       font: "DejaVu Sans, Verdana, sans-serif",

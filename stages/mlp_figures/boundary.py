@@ -1,5 +1,6 @@
 """Figures of the decision boundary: of one network, of several, and an animation of a training."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from stages.common.files import atomic_write
-from stages.mlp_figures.points import COLORS, scatter
+from stages.mlp_figures.points import COLORS, class_names, same_scale, scatter
 from stages.mlp_numpy.model import ACTIVATIONS, Weights, forward
 from stages.plotting import style
 
@@ -27,6 +28,7 @@ def draw_boundary(
     activation: str,
     X: NDArray[np.float64],
     labels: NDArray[np.int64],
+    names: Sequence[str],
 ) -> None:
     """Draw the most probable class of each position, the decision boundary, and the points.
 
@@ -38,9 +40,13 @@ def draw_boundary(
         activation: A key of ACTIVATIONS.
         X: Points of shape (m, 2).
         labels: Their classes, of shape (m,).
+        names: Names of the classes.
     """
     low, high = X.min(axis=0), X.max(axis=0)
-    padding = 0.08 * (high - low).max()
+    extent = high - low
+    if same_scale(X):
+        extent = extent.max()
+    padding = 0.08 * np.where(extent > 0, extent, 1)
     low, high = low - padding, high + padding
     x1, x2 = (np.linspace(low[axis], high[axis], GRID_SIZE) for axis in (0, 1))
     grid = np.stack(np.meshgrid(x1, x2), axis=-1).reshape(-1, 2)
@@ -63,29 +69,35 @@ def draw_boundary(
             x1, x2, margin.reshape(GRID_SIZE, GRID_SIZE),
             levels=[0], colors="black", linewidths=1.2,
         )  # fmt: skip
-    scatter(axes, X, labels, size=12)
+    scatter(axes, X, labels, size=12, names=names)
     axes.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]))
 
 
-def add_colorbar(figure: Figure, axes: list[Axes], n_classes: int) -> None:
+def add_colorbar(figure: Figure, axes: list[Axes], names: Sequence[str]) -> None:
     """Add a colorbar of the probability for two classes, or a legend of the classes for more."""
-    if n_classes != 2:
-        handles, names = axes[0].get_legend_handles_labels()
+    if len(names) != 2:
+        handles, _ = axes[0].get_legend_handles_labels()
         figure.legend(handles, names, loc="outside right center", markerscale=2)
         return
     colors = np.array([to_rgb(name) for name in (COLORS[0], "white", COLORS[1])])
     colormap = LinearSegmentedColormap.from_list("classes", 1 - BACKGROUND_ALPHA * (1 - colors))
     scale = plt.cm.ScalarMappable(Normalize(0, 1), colormap)
-    figure.colorbar(scale, ax=axes, label="probability of class 1", ticks=[0, 0.5, 1], aspect=28)
+    figure.colorbar(
+        scale, ax=axes, label=f"probability of {names[1]}", ticks=[0, 0.5, 1], aspect=28
+    )
 
 
 def boundary_figure(
-    weights: Weights, activation: str, X: NDArray[np.float64], labels: NDArray[np.int64]
+    weights: Weights,
+    activation: str,
+    X: NDArray[np.float64],
+    labels: NDArray[np.int64],
+    names: Sequence[str],
 ) -> Figure:
     """Draw the decision boundary of one network; arguments as in `draw_boundary`."""
     figure, axes = plt.subplots(figsize=(style.WIDTH, 3.5))
-    draw_boundary(axes, weights, activation, X, labels)
-    add_colorbar(figure, [axes], len(weights.b2))
+    draw_boundary(axes, weights, activation, X, labels, names)
+    add_colorbar(figure, [axes], names)
     return figure
 
 
@@ -95,12 +107,14 @@ def boundaries_figure(
     labels: NDArray[np.int64],
 ) -> Figure:
     """Draw the decision boundaries of four networks, given by name as weights and activation."""
+    n_classes = len(next(iter(networks.values()))[0].b2)
+    names = class_names(n_classes)
     figure, grid = plt.subplots(2, 2, figsize=(style.WIDTH, 3.9), sharex=True, sharey=True)
     for axes, (name, (weights, activation)) in zip(grid.flat, networks.items(), strict=True):
-        draw_boundary(axes, weights, activation, X, labels)
+        draw_boundary(axes, weights, activation, X, labels, names)
         axes.set_title(name)
         axes.label_outer()
-    add_colorbar(figure, list(grid.flat), len(weights.b2))
+    add_colorbar(figure, list(grid.flat), names)
     return figure
 
 
@@ -129,7 +143,7 @@ def save_animation(
     for epoch in frame_epochs(len(history.b2) - 1):
         weights = Weights(*(stacked[epoch] for stacked in history))
         figure, axes = plt.subplots(figsize=(style.WIDTH, 3.5), dpi=GIF_DPI)
-        draw_boundary(axes, weights, activation, X, labels)
+        draw_boundary(axes, weights, activation, X, labels, class_names(history.b2.shape[1]))
         axes.set_title(f"epoch {epoch}", loc="left")
         figure.canvas.draw()
         pixels = np.asarray(figure.canvas.buffer_rgba())  # type: ignore[attr-defined]

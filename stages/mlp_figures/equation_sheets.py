@@ -6,7 +6,7 @@ import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from stages.mlp_figures.equations import Equation, equations, return_expression
+from stages.mlp_figures.equations import Equation, equations, forms
 from stages.mlp_numpy import model
 from stages.plotting import style
 
@@ -15,6 +15,9 @@ EQUATION_FONT_SIZE, TEXT_FONT_SIZE = 23, 16
 # Positions in inches from the left edge of the sheet.
 LEFT, EQUALS_SIGN, RIGHT = 0.1, 1.55, style.WIDTH - 0.1
 LINE_HEIGHT = 0.5  # inches
+
+# What model.log_softmax computes. The code also subtracts the maximum of each row.
+LOG_SOFTMAX = r"Z_2 - \log\, \sum_{\mathrm{classes}}\, e^{Z_2}"
 
 
 class EquationSheet:
@@ -53,9 +56,21 @@ class EquationSheet:
 
     def legend_line(self, name: str, meaning: str) -> None:
         """Add a smaller line: a symbol and its meaning."""
-        self.y += 0.37
+        fraction = r"\frac" in meaning
+        self.y += 0.5 if fraction else 0.37
         self.text(LEFT, name, TEXT_FONT_SIZE, color=style.GREY)
+        meaning = meaning.replace(r"\frac", r"\dfrac")  # \frac would be too small here
         self.text(EQUALS_SIGN + 0.25, meaning, TEXT_FONT_SIZE, color=style.GREY)
+        self.y += 0.15 if fraction or r"\sum_" in name + meaning else 0
+
+    def operators(self) -> None:
+        """Add the lines that explain the notation of matrices, the same on both sheets."""
+        self.legend_line(r"$\odot$", "product, element by element")
+        self.legend_line(r"$Q^{\mathsf{T}}$", "transpose: rows become columns")
+        self.y += 0.08
+        self.legend_line(r"$\sum$", "sum of all elements")
+        self.y += 0.08
+        self.legend_line(r"$\sum_{\mathrm{rows}}$", "sum over the rows (samples)")
 
     def finish(self) -> Figure:
         """Crop the figure below the last line and return it."""
@@ -78,10 +93,13 @@ def forward_figure() -> Figure:
         sheet.equation(equation)
     sheet.y += 0.3
     sheet.heading("where", "")
+    sheet.legend_line(r"$\log\,\mathrm{softmax}$", rf"$= {LOG_SOFTMAX}$")
+    sheet.legend_line("", "logarithms: no overflow, no log 0")
     for name, activation in model.ACTIVATIONS.items():
-        sheet.legend_line(name, rf"$\varphi(Z_1) = {return_expression(activation.phi)}$")
+        sheet.legend_line(name, rf"$\varphi(Z_1) = {forms(activation.phi, activation.latex)}$")
     sheet.legend_line("$X$, $Y$", "samples; their classes, one-hot")
-    sheet.legend_line(r"$\odot$", "element by element")
+    sheet.legend_line("$+$ $b$", "adds $b$ to each row")
+    sheet.operators()
     sheet.legend_line("shapes", "$m$ samples, $n$ coordinates,")
     sheet.legend_line("", "$h$ hidden units, $C$ classes")
     return sheet.finish()
@@ -100,8 +118,11 @@ def backward_figure() -> Figure:
     sheet.y += 0.2
     sheet.heading("where", "")
     sheet.legend_line(r"$dQ$", r"$\partial L / \partial Q$, of the shape of $Q$")
-    sheet.legend_line(r"$\varphi'(A_1)$", r"slope of $\varphi$ at $Z_1$, from $A_1$")
+    sheet.legend_line(r"$\varphi'(A_1)$", r"slope of $\varphi$ at $Z_1$, in terms of $A_1$")
     for name, activation in model.ACTIVATIONS.items():
-        sheet.legend_line(name, rf"$\varphi'(A_1) = {return_expression(activation.phi_prime)}$")
+        slope = forms(activation.phi_prime, activation.prime_latex)
+        sheet.legend_line(name, rf"$\varphi'(A_1) = {slope}$")
+    sheet.legend_line(r"$[\;\ldots\;]$", "1 where this is true, else 0")
+    sheet.operators()
     sheet.legend_line(r"$V$, $\mu$, $\eta$", "velocity, momentum, learning rate")
     return sheet.finish()

@@ -15,6 +15,10 @@ import textwrap
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+NO_FORM = (
+    "no typeset form for {}; add one to stages/mlp_figures/equations.py, or, for an activation, set"
+    " latex or prime_latex of its entry in ACTIVATIONS in stages/mlp_numpy/model.py"
+)
 SCALARS = {"m": "m", "momentum": r"\mu", "learning_rate": r"\eta"}
 FUNCTIONS = {
     "phi": r"\varphi",
@@ -70,7 +74,26 @@ def return_expression(function: Callable[..., Any]) -> str:
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Return) and node.value is not None:
             return latex(node.value)
-    raise NotImplementedError(f"{function.__name__} returns nothing")
+    raise NotImplementedError(NO_FORM.format(f"the function {function.__name__}"))
+
+
+def forms(function: Callable[..., Any], given: str) -> str:
+    """Return the LaTeX of a one-line function, in one or two forms with an equals sign between.
+
+    Args:
+        function: Its code is typeset if it can be.
+        given: Another form, which comes first. It can be empty if the code can be typeset.
+
+    Raises:
+        NotImplementedError: If there is no form.
+    """
+    try:
+        code = return_expression(function)
+    except NotImplementedError:
+        if not given:
+            raise
+        return given
+    return f"{given} = {code}" if given else code
 
 
 def latex(node: ast.expr) -> str:
@@ -95,14 +118,14 @@ def latex(node: ast.expr) -> str:
         case ast.Call(func=function, args=arguments) if ast.unparse(function) in FUNCTIONS:
             operands = ", ".join(map(latex, arguments))
             return rf"{FUNCTIONS[ast.unparse(function)]}({operands})"
-    raise NotImplementedError(f"no typeset form for: {ast.unparse(node)}")
+    raise NotImplementedError(NO_FORM.format(ast.unparse(node)))
 
 
 def _symbol(name: str) -> str:
     """Return the LaTeX of a name: dW_2 for dW2, log A_2 for log_A2."""
     parts = re.fullmatch(r"(log_)?(d?[A-Za-z])(\d?)", name)
     if not parts:
-        raise NotImplementedError(f"no typeset form for the name {name}")
+        raise NotImplementedError(NO_FORM.format(f"the name {name}"))
     logarithm, letter, digit = parts.groups()
     return (r"\log\," if logarithm else "") + letter + (f"_{digit}" if digit else "")
 
@@ -117,7 +140,7 @@ def _operation(left: ast.expr, op: ast.operator, right: ast.expr) -> str:
             return f"{latex(left)} - {_factor(right) if sum_right else latex(right)}"
         case ast.MatMult():
             return rf"{_factor(left)}\, {_factor(right)}"
-        case ast.Mult() if isinstance(left, ast.Name) and left.id in SCALARS:
+        case ast.Mult() if _is_scalar(left):
             return rf"{_factor(left)}\, {_factor(right)}"
         case ast.Mult():
             return rf"{_factor(left)} \odot {_factor(right)}"  # element by element
@@ -131,7 +154,11 @@ def _operation(left: ast.expr, op: ast.operator, right: ast.expr) -> str:
             return rf"\frac{{{latex(left)}}}{{{latex(right)}}}"
         case ast.Pow():
             return f"{_factor(left)}^{latex(right)}"
-    raise NotImplementedError(f"no typeset form for the operator {type(op).__name__}")
+    raise NotImplementedError(NO_FORM.format(f"the operator {type(op).__name__}"))
+
+
+def _is_scalar(node: ast.expr) -> bool:
+    return isinstance(node, ast.Constant) or (isinstance(node, ast.Name) and node.id in SCALARS)
 
 
 def _factor(node: ast.expr) -> str:

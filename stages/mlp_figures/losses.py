@@ -10,6 +10,12 @@ from matplotlib.ticker import MaxNLocator
 from stages.mlp_numpy.history import max_loss_difference, read_history
 from stages.plotting import style
 
+# The versions by the names of their folders.
+VERSION_NAMES = {
+    "numpy": "NumPy", "by_hand": "PyTorch by hand", "sequential": "nn.Sequential",
+    "module": "nn.Module",
+}  # fmt: skip
+
 # From wide to narrow, so that all lines are visible where they coincide.
 LINE_STYLES = [
     {"color": style.SKY, "linewidth": 9},
@@ -44,20 +50,22 @@ def loss_difference_figure(numpy: Path, torch: list[Path]) -> Figure:
 
     Args:
         numpy: Live folder of project 1.
-        torch: Live folders of the three PyTorch versions, whose names become the labels.
+        torch: Live folders of the three PyTorch versions.
     """
     figure, (left, right) = plt.subplots(1, 2, figsize=(style.WIDTH, 2.9), width_ratios=(3, 2))
     for live_dir, line_style in zip(torch, LINE_STYLES, strict=True):
         losses = read_history(live_dir, "train/loss")
-        left.plot(np.arange(1, len(losses) + 1), losses, label=live_dir.name, **line_style)
+        left.plot(
+            np.arange(1, len(losses) + 1), losses, label=VERSION_NAMES[live_dir.name], **line_style
+        )
     left.set(xlabel="epoch", ylabel="training loss (nats per point)")
     left.set_ylim(bottom=0)
     left.legend()
     difference = max_loss_difference(numpy, torch)
     epochs = np.arange(1, len(difference) + 1)
-    right.plot(epochs, difference, ".", color=style.VERMILION, label="largest of the three")
+    right.plot(epochs, difference, ".", color=style.VERMILION, label="largest difference")
     spacing = np.spacing(read_history(numpy, "train/loss"))
-    right.plot(epochs, spacing, color=style.GREY, linewidth=1, label="float64's spacing")
+    right.plot(epochs, spacing, color=style.GREY, linewidth=1, label="float64 precision")
     right.set(xlabel="epoch", ylabel="difference\nfrom project 1 (nats)")
     right.set_ylim(top=1.6 * max(difference.max(), spacing.max()))
     right.legend(fontsize=10, loc="upper right", handlelength=1)

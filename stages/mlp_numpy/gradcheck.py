@@ -80,7 +80,7 @@ def gradcheck_error(
     """Return the largest relative error of `backward`, compared with numerical derivatives.
 
     Args:
-        X: Samples of shape (m, n), float64. With ReLU, those too near a kink are left out.
+        X: Samples of shape (m, n), float64. Those too near a kink are left out.
         Y: Their classes, one-hot, of shape (m, C).
         weights: Weights at which to compute the gradient, float64.
         activation: A key of ACTIVATIONS.
@@ -90,12 +90,12 @@ def gradcheck_error(
     Raises:
         ValueError: If no sample is left.
     """
-    phi, phi_prime = ACTIVATIONS[activation]
-    if activation == "relu":
+    phi, phi_prime, kink = ACTIVATIONS[activation][:3]
+    if kink:
         mask = away_from_kinks(X, weights)
         X, Y = X[mask], Y[mask]
     if len(X) == 0:
-        raise ValueError("every sample is too near a kink of ReLU")
+        raise ValueError("every sample is too near a kink of the activation")
     weights = Weights(*(W.copy() for W in weights))
 
     def compute_loss() -> float:

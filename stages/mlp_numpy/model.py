@@ -69,16 +69,22 @@ def sigmoid_prime(A1: Array) -> Array:
 
 
 class Activation(NamedTuple):
-    """phi, a function of Z1, and its derivative at Z1 as a function of A1, both elementwise."""
+    """An activation, elementwise, with what the gradient check and the equation sheets need."""
 
-    phi: Callable[[Array], Array]
-    phi_prime: Callable[[Array], NDArray[Any]]
+    phi: Callable[[Array], Array]  # function of Z1
+    phi_prime: Callable[[Array], NDArray[Any]]  # its derivative at Z1, as a function of A1
+    kink: bool = False  # no derivative at Z1 = 0
+    # LaTeX of phi(Z1) and phi_prime(A1). Empty: typeset from the code. Otherwise this form is
+    # shown, and next to it that of the code, if equations.py can typeset the code.
+    latex: str = ""
+    prime_latex: str = ""
 
 
+# To add an activation, add it here and, for project 2, to mlp_torch/activations.py.
 ACTIVATIONS = {
     "tanh": Activation(tanh, tanh_prime),
-    "relu": Activation(relu, relu_prime),
-    "sigmoid": Activation(sigmoid, sigmoid_prime),
+    "relu": Activation(relu, relu_prime, kink=True),
+    "sigmoid": Activation(sigmoid, sigmoid_prime, latex=r"\frac{1}{1 + e^{-Z_1}}"),
 }
 
 
@@ -212,7 +218,7 @@ def fit(
         After each epoch: the mean loss of its samples, each computed just before the step that used
         it, and the weights, which the next epoch overwrites.
     """
-    phi, phi_prime = ACTIVATIONS[activation]
+    phi, phi_prime = ACTIVATIONS[activation][:2]
     weights = Weights(*(W.copy() for W in weights))
     velocities = Weights(*(np.zeros_like(W) for W in weights))
     for batches in epoch_batches:

@@ -9,7 +9,7 @@ import numpy as np
 
 from stages.common.errors import run_main
 from stages.common.params import load_params
-from stages.mlp_numpy.history import EpochResult, load_data, train_and_log
+from stages.mlp_numpy.history import Dataset, EpochResult, load_data, train_and_log
 from stages.mlp_numpy.model import (
     ACTIVATIONS,
     Array,
@@ -40,24 +40,32 @@ def main() -> None:
 
     mlp = load_params(args.params, "mlp", MLP)
     data = load_data(args.train, args.test, mlp.batch_size)
-    rng = np.random.default_rng(mlp.seed)
-    weights = init_weights(data.X.shape[1], mlp.hidden_size, data.n_classes, rng)
-    epoch_batches = minibatches(len(data.X), mlp.batch_size, mlp.epochs, rng)
-    Y = one_hot(data.labels, data.n_classes)
-    history = [weights]
-
-    def epochs() -> Iterator[EpochResult]:
-        for loss, trained in fit(
-            data.X, Y, weights, mlp.activation, epoch_batches, mlp.learning_rate, mlp.momentum
-        ):
-            history.append(Weights(*(W.copy() for W in trained)))
-            yield EpochResult(loss, partial(log_probabilities, trained, mlp.activation), trained)
-
-    last = train_and_log(epochs(), data, args.live, args.metrics, "numpy")
+    history: list[Weights] = []
+    last = train_and_log(train(data, mlp, history), data, args.live, args.metrics, "numpy")
     save_weights(args.model, last.weights, mlp.activation)
     # The first axis of each array is the epoch; epoch 0 is before training.
     stacked = Weights(*(np.stack(arrays) for arrays in zip(*history, strict=True)))
     save_weights(args.history, stacked, mlp.activation)
+
+
+def train(data: Dataset, mlp: MLP, history: list[Weights]) -> Iterator[EpochResult]:
+    """Train the network and yield its state after each epoch.
+
+    Args:
+        data: Points, of which the training points are used.
+        mlp: Hyperparameters.
+        history: List to which the initial weights and those after each epoch are appended.
+    """
+    rng = np.random.default_rng(mlp.seed)
+    weights = init_weights(data.X.shape[1], mlp.hidden_size, data.n_classes, rng)
+    history.append(weights)
+    epoch_batches = minibatches(len(data.X), mlp.batch_size, mlp.epochs, rng)
+    Y = one_hot(data.labels, data.n_classes)
+    for loss, trained in fit(
+        data.X, Y, weights, mlp.activation, epoch_batches, mlp.learning_rate, mlp.momentum
+    ):
+        history.append(Weights(*(W.copy() for W in trained)))
+        yield EpochResult(loss, partial(log_probabilities, trained, mlp.activation), trained)
 
 
 def log_probabilities(weights: Weights, activation: str, X: Array) -> Array:

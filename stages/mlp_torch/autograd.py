@@ -8,7 +8,7 @@ from torch.nn.functional import cross_entropy
 from stages.mlp_numpy import model
 from stages.mlp_numpy.gradcheck import relative_error
 from stages.mlp_numpy.model import Array, Weights, backward, forward, one_hot
-from stages.mlp_torch.by_hand import ACTIVATIONS
+from stages.mlp_torch.activations import ACTIVATIONS
 
 
 def autograd_gradients(
@@ -16,7 +16,7 @@ def autograd_gradients(
 ) -> Weights:
     """Return the gradients of the loss by autograd, in the dtype of X; labels have shape (m,)."""
     W1, b1, W2, b2 = parameters = [torch.tensor(W, requires_grad=True) for W in weights]
-    A1 = ACTIVATIONS[activation](torch.tensor(X) @ W1 + b1)
+    A1 = ACTIVATIONS[activation].function(torch.tensor(X) @ W1 + b1)
     L = cross_entropy(A1 @ W2 + b2, torch.tensor(labels))
     return Weights(*(dW.numpy() for dW in torch.autograd.grad(L, parameters)))
 
@@ -30,7 +30,7 @@ def autograd_error(X: Array, labels: NDArray[np.int64], weights: Weights, activa
         weights: Weights at which to compute the gradient, float64.
         activation: A key of ACTIVATIONS.
     """
-    phi, phi_prime = model.ACTIVATIONS[activation]
+    phi, phi_prime = model.ACTIVATIONS[activation][:2]
     A1, _, A2 = forward(X, *weights, phi)
     Y = one_hot(labels, len(weights.b2))
     gradients = backward(X, Y, weights.W2, A1, A2, phi_prime)

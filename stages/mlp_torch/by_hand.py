@@ -10,11 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
-    "tanh": torch.tanh,
-    "relu": torch.relu,
-    "sigmoid": torch.sigmoid,
-}
+from stages.mlp_torch.activations import ACTIVATIONS
 
 Network = Callable[[Tensor], Tensor]
 Weights = tuple[Tensor, Tensor, Tensor, Tensor]
@@ -47,7 +43,7 @@ def fit(
     """
     W1, b1, W2, b2 = parameters = [W.clone().requires_grad_() for W in weights]
     velocities = [torch.zeros_like(W) for W in parameters]
-    phi = ACTIVATIONS[activation]
+    phi = ACTIVATIONS[activation].function
 
     def network(X: Tensor) -> Tensor:
         Z1 = X @ W1 + b1  # (m, h)

@@ -10,11 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
-    "tanh": nn.Tanh,
-    "relu": nn.ReLU,
-    "sigmoid": nn.Sigmoid,
-}
+from stages.mlp_torch.activations import ACTIVATIONS
 
 Network = Callable[[Tensor], Tensor]
 Weights = tuple[Tensor, Tensor, Tensor, Tensor]
@@ -26,7 +22,7 @@ class MLP(nn.Module):
     def __init__(self, n: int, h: int, C: int, activation: str, dtype: torch.dtype) -> None:
         super().__init__()
         self.layer1 = nn.Linear(n, h, dtype=dtype)
-        self.phi = ACTIVATIONS[activation]()
+        self.phi = ACTIVATIONS[activation].layer()
         self.layer2 = nn.Linear(h, C, dtype=dtype)
 
     def forward(self, X: Tensor) -> Tensor:

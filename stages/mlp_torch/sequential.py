@@ -10,11 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
-    "tanh": nn.Tanh,
-    "relu": nn.ReLU,
-    "sigmoid": nn.Sigmoid,
-}
+from stages.mlp_torch.activations import ACTIVATIONS
 
 Network = Callable[[Tensor], Tensor]
 Weights = tuple[Tensor, Tensor, Tensor, Tensor]
@@ -48,7 +44,7 @@ def fit(
     n, h = weights[0].shape
     h, C = weights[2].shape
     layer1, layer2 = nn.Linear(n, h, dtype=X.dtype), nn.Linear(h, C, dtype=X.dtype)
-    network = nn.Sequential(layer1, ACTIVATIONS[activation](), layer2)
+    network = nn.Sequential(layer1, ACTIVATIONS[activation].layer(), layer2)
 
     W1, b1, W2, b2 = layer1.weight.T, layer1.bias, layer2.weight.T, layer2.bias
     with torch.no_grad():

@@ -1,5 +1,9 @@
 """Read and write points as CSV with the columns x1, x2 and label."""
 
+import codecs
+import gzip
+import io
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -37,23 +41,8 @@ def read_points(
         UserError: If the file is not such a table. The message names the file, and for a wrong
             value the point and the column.
     """
-    try:
-        table = pd.read_csv(path, dtype=str, keep_default_na=False, skipinitialspace=True)
-    except pd.errors.EmptyDataError:
-        raise UserError(f"{path}: the file is empty; expected the columns x1, x2, label") from None
-    except (pd.errors.ParserError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: not a CSV file: {str(error).strip()}") from None
-    if not isinstance(table.index, pd.RangeIndex):  # pandas makes surplus columns the index
-        raise UserError(f"{path}: not a CSV file: the points have more values than the header")
-    missing = [column for column in COLUMNS if column not in table.columns]
-    if missing:
-        raise UserError(
-            f"{path}: no column {', '.join(missing)}; found {', '.join(map(str, table.columns))}"
-        )
-    if table.empty:
-        raise UserError(f"{path}: no points, only a header; add at least one line")
-
-    X = np.column_stack([_parse_floats(path, table[column]) for column in ("x1", "x2")])
+    table = _read_table(path)
+    X = _parse_coordinates(path, table)
     labels = _parse_labels(path, table["label"], n_classes)
     if n_classes is None:
         counts = np.bincount(labels)
@@ -71,9 +60,89 @@ def read_points(
     return X, labels, n_classes
 
 
+def read_points_with_class_names(
+    path: Path,
+) -> tuple[NDArray[np.float64], NDArray[np.int64], list[str]]:
+    """Read points whose labels are any numbers or words.
+
+    Args:
+        path: CSV file with the columns x1, x2 and label.
+
+    Returns:
+        X of shape (m, 2), float64; the labels of shape (m,), int64, from 0 to C - 1; the names of
+        the C classes. Class 0 has the smallest number, or the first name in alphabetical order if
+        the labels are not all numbers.
+
+    Raises:
+        UserError: If the file is not such a table, or all points have the same label.
+    """
+    table = _read_table(path)
+    X = _parse_coordinates(path, table)
+    column = table["label"]
+    _raise_if(
+        column.str.lower().isin(["", "nan", "na", "null"]).to_numpy(), path, column, "is no label"
+    )
+    numbers = pd.to_numeric(column, errors="coerce").to_numpy(np.float64)
+    if np.isfinite(numbers).all():
+        values, labels = np.unique(numbers, return_inverse=True)
+        names = [f"class {value:.12g}" for value in values]
+    else:
+        words, labels = np.unique(column.to_numpy(object).astype(str), return_inverse=True)
+        names = [str(word) for word in words]
+    if len(names) == 1:
+        raise UserError(
+            f"{path}: column label: all points have the same label; a classifier needs at least two"
+            " classes"
+        )
+    return X, labels.astype(np.int64), names
+
+
+def _read_table(path: Path) -> pd.DataFrame:
+    """Read the columns x1, x2 and label as text.
+
+    The file can be compressed (.gz), and encoded as UTF-8 or, with a byte order mark, as UTF-16.
+    Without a comma in its header, the separator can be a semicolon or a tab, and the decimal
+    separator of the coordinates a comma, as spreadsheets write them in many countries.
+    """
+    try:
+        content = path.read_bytes()
+        if path.suffix == ".gz":
+            content = gzip.decompress(content)
+        utf16 = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+        text = content.decode("utf-16" if utf16 else "utf-8-sig")
+        header = text.partition("\n")[0]
+        separator = next((mark for mark in ",;\t" if mark in header), ",")
+        table = pd.read_csv(
+            io.StringIO(text), sep=separator, dtype=str, keep_default_na=False,
+            skipinitialspace=True,
+        )  # fmt: skip
+    except pd.errors.EmptyDataError:
+        raise UserError(f"{path}: the file is empty; expected the columns x1, x2, label") from None
+    except (pd.errors.ParserError, UnicodeError, gzip.BadGzipFile, EOFError, zlib.error) as error:
+        raise UserError(f"{path}: not a CSV file: {str(error).strip()}") from None
+    if not isinstance(table.index, pd.RangeIndex):  # pandas makes surplus columns the index
+        raise UserError(f"{path}: not a CSV file: the points have more values than the header")
+    table.columns = table.columns.str.strip()
+    missing = [column for column in COLUMNS if column not in table.columns]
+    if missing:
+        raise UserError(f"{path}: no column {', '.join(missing)}; found {', '.join(table.columns)}")
+    if table.empty:
+        raise UserError(f"{path}: no points, only a header; add at least one line")
+    table = table[list(COLUMNS)].apply(lambda column: column.fillna("").str.strip())
+    if separator != ",":
+        for coordinate in ("x1", "x2"):
+            table[coordinate] = table[coordinate].str.replace(",", ".")
+    return table
+
+
+def _parse_coordinates(path: Path, table: pd.DataFrame) -> NDArray[np.float64]:
+    return np.column_stack([_parse_floats(path, table[column]) for column in ("x1", "x2")])
+
+
 def _parse_floats(path: Path, column: Any) -> NDArray[np.float64]:
     values: NDArray[np.float64] = pd.to_numeric(column, errors="coerce").to_numpy(np.float64)
-    _raise_if(~np.isfinite(values), path, column, "is not a finite number")
+    hint = " (decimals need a point)" if column.str.contains(",").any() else ""
+    _raise_if(~np.isfinite(values), path, column, f"is not a finite number{hint}")
     return values
 
 

@@ -17,7 +17,7 @@ VOCAB = ["<pad>", "<unk>", "what", "a", "great", "film", "!"]
 def test_every_shape_is_that_of_a_batch_of_one_review(model: str, num_classes: int) -> None:
     config = ModelConfig(
         model="lstm" if "lstm" in model else "mean",
-        data_name="made up",
+        data_name="IMDB, official split",
         classes=["a", "b", "c"][:num_classes],
         seeds=[1],
         kwargs={"vocab_size": len(VOCAB), "embedding_dim": 8},

@@ -11,6 +11,7 @@ from sklearn.metrics import roc_auc_score
 from stages.imdb.corpus.predictions import Predictions
 from stages.imdb.evaluation import metrics
 from stages.imdb.evaluation.compare import ensemble, hardest_errors, paired_gains, results_table
+from stages.imdb.evaluation.pooling import log_opinion_pool
 
 
 @pytest.fixture
@@ -154,12 +155,12 @@ def test_hardest_errors_are_errors_of_both_networks_sorted_by_confidence() -> No
 
 def test_log_opinion_pool_is_the_mean_of_the_logits() -> None:
     one, other = both_classes([0.9, 0.2, 0.5]), both_classes([0.6, 0.3, 1.0])
-    pooled = metrics.log_opinion_pool([one, other])
+    pooled = log_opinion_pool([one, other])
     assert pooled.sum(axis=1) == pytest.approx(1)
     logits = [np.log(probs[:2, 1] / probs[:2, 0]) for probs in (one, other, pooled)]
     assert logits[2] == pytest.approx((logits[0] + logits[1]) / 2)
     assert 0.5 < pooled[2, 1] < 1  # a probability of 1 does not outvote the other model
-    assert metrics.log_opinion_pool([one]) == pytest.approx(one)
+    assert log_opinion_pool([one]) == pytest.approx(one)
 
 
 def test_ensemble_gives_every_network_the_same_weight() -> None:

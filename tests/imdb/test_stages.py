@@ -14,7 +14,8 @@ from tests.conftest import Run
 COMMANDS = {
     "imdb.preprocess.tokenize": "--reviews {bad} --tokens {out}",
     "imdb.preprocess.vocabulary": "--tokens {bad} --corpus {out} --metrics {out}.json",
-    "imdb.linear.main": "--reviews {bad} --predictions {out} --unlabelled {out}.more",
+    "imdb.linear.main":
+        "--reviews {bad} --model {out}.model --predictions {out} --unlabelled {out}.more",
     "imdb.pretraining.main":
         "--corpus {bad} --live {out}.live --checkpoints {out}.tmp --out {out}",
     "imdb.training.main":

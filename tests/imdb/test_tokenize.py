@@ -5,6 +5,7 @@ import mmap
 import subprocess
 import sys
 import tracemalloc
+import unicodedata
 from array import array
 from pathlib import Path
 
@@ -43,6 +44,26 @@ from tests.conftest import ROOT
         ("'quoted' snake_case", ["quoted", "snake", "case"]),
         ("Amélie, ÉTÉ, 東京", ["amélie", "été", "東京"]),
         ("\x1b[31mred\x1b[0m", ["31mred", "0m"]),
+        (
+            "<b>Isn\u2019t</b> it<br>great&nbsp;&amp; 1 &lt; 2 <BR/>5<6",
+            ["isn't", "it", "great", *"1256"],
+        ),
+        (
+            "wasn&#39;t wasn&#39t wasn&rsquo;t won\u02bct don\u00b4t",
+            ["wasn't"] * 3 + ["won't", "don't"],
+        ),
+        ("&amp;lt;b&amp;gt; &lt;i&gt;", ["lt", "b", "gt", "i"]),  # decoded once
+        ("AT&T Q&A this&that &unknown; a<b", ["at", *"tqa", "this", "that", "unknown", *"ab"]),
+        (f"a&#{'9' * 5_000};b &#x{'f' * 5_000};c &#0;d", [*"abcd"]),
+        ('a<!-- <b> -->b <a href="x">c</a > <3 d', [*"abc", "3", "d"]),
+        (
+            "\u0130STANBUL I\u0307yi na\u00efve nai\u0308ve",
+            ["istanbul", "iyi", "na\u00efve", "na\u00efve"],
+        ),
+        ("हिन्दी फिल्म! किताब", ["हिन्दी", "फिल्म", "!", "किताब"]),
+        ("หนัง เรื่อง นี้", ["หนัง", "เรื่อง", "นี้"]),
+        ("الفِيلْمُ سَيِّئٌ", ["الفِيلْمُ", "سَيِّئٌ"]),
+        ("so\u00adft می\u200cخواهم \u0301a", ["soft", "میخواهم", "a"]),  # invisible characters
     ],
 )
 def test_a_text_is_split_into_words(text: str, tokens: list[str]) -> None:
@@ -56,6 +77,14 @@ def test_tokens_are_printable_and_stay_the_same_if_tokenized_again(text: str) ->
         assert TOKEN_PATTERN.fullmatch(token)
         assert not any(c.isspace() or not c.isprintable() for c in token)
     assert tokenize(" ".join(tokens)) == tokens
+
+
+@given(st.text() | st.text("aeiIİıßΣσςHhJj'’<>&;#1 \u0301\u0307\u0323\u0331\u0338\u094d\u200dकि각"))
+def test_canonically_equivalent_texts_have_the_same_tokens(text: str) -> None:
+    tokens = tokenize(text)
+    for form in ("NFC", "NFD"):
+        assert tokenize(unicodedata.normalize(form, text)) == tokens
+    assert all(unicodedata.is_normalized("NFC", token) for token in tokens)
 
 
 @given(st.lists(st.text()))
@@ -247,24 +276,45 @@ def test_too_high_a_minimum_count_is_named(tmp_path: Path) -> None:
     assert not (tmp_path / "corpus").exists()
 
 
-@pytest.mark.parametrize("count", [30, 100])  # one pseudo-group, or one for each class
-def test_a_validation_set_that_would_take_a_whole_class_is_refused(count: int) -> None:
-    labels = np.arange(count) * 2 // count
-    metadata = pd.DataFrame({"split": "train", "group": "", "label": labels})
-    with pytest.raises(UserError, match=r"imdb\.validation = 0\.05 .* set it to 0"):
-        group_train_val_split(metadata, 0.05)
-    train_indices, val_indices = group_train_val_split(metadata, 0)
-    assert (len(train_indices), len(val_indices)) == (count, 0)
+def split_table(labels: list[int], groups: list[str] | str = "") -> pd.DataFrame:
+    return pd.DataFrame({"split": "train", "group": groups, "label": labels})
+
+
+def test_without_groups_the_same_fraction_of_each_class_is_held_out() -> None:
+    metadata = split_table([0] * 140 + [1] * 60)
+    metadata.loc[::10, "split"] = "test"
+    train_indices, val_indices = group_train_val_split(metadata, 0.05)
+    assert np.bincount(metadata["label"][val_indices]).tolist() == [6, 3]  # of 126 and 54
+    assert sorted([*train_indices, *val_indices]) == list(np.flatnonzero(np.arange(200) % 10))
+    again = group_train_val_split(metadata.assign(group=metadata["group"].astype("category")), 0.05)
+    assert np.array_equal(again[1], val_indices)
+
+
+@pytest.mark.parametrize(
+    ("labels", "groups", "fraction"),
+    [
+        ([0, 1] * 8, "", 0.05),  # too few rows
+        ([0, 1] * 50, "one film", 0.05),
+        ([0] * 50 + [1] * 50, ["a"] * 50 + ["b"] * 50, 0.5),  # a whole class
+        ([0, 1] * 50, "", 0),
+    ],
+)
+def test_if_a_validation_set_is_impossible_every_review_is_trained_on(
+    capsys: pytest.CaptureFixture[str], labels: list[int], groups: list[str] | str, fraction: float
+) -> None:
+    train_indices, val_indices = group_train_val_split(split_table(labels, groups), fraction)
+    assert (train_indices.tolist(), len(val_indices)) == (list(range(len(labels))), 0)
+    assert ("no review is held out" in capsys.readouterr().err) == (fraction > 0)
 
 
 @settings(max_examples=20)
 @given(st.integers(20, 200), st.sampled_from([0.1, 0.3, 0.5]), st.booleans())
 def test_the_reviews_of_a_group_stay_together(count: int, fraction: float, known: bool) -> None:
-    metadata = table([""] * (count if known else 50 * count))
+    metadata = table([""] * count)
     if not known:
-        metadata["group"] = ""
+        metadata.loc[::4, "group"] = ""  # these rows are groups of their own
     train_indices, val_indices = group_train_val_split(metadata, fraction)
     assert sorted([*train_indices, *val_indices]) == list(range(len(metadata)))
-    groups = metadata["group"].to_numpy() if known else np.arange(len(metadata)) // 50
-    assert not set(groups[train_indices]) & set(groups[val_indices])
+    groups = metadata["group"].to_numpy()
+    assert {*groups[train_indices]} & {*groups[val_indices]} <= {""}
     assert 0 < len(val_indices) < len(metadata)

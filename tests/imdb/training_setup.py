@@ -22,6 +22,8 @@ from stages.imdb.training import trainer
 from stages.imdb.training.job import Job, make_config, training_phases
 from tests.clone import ROOT
 
+torch.set_num_threads(1)  # the tensors are small, and idle threads of OpenMP slow the others
+
 VOCAB_SIZE = 40
 TRAINING = {
     "epochs": 1, "batch_size": 4, "learning_rate": 0.01, "max_length": 8, "word_dropout": 0.0,

@@ -10,12 +10,14 @@ from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
-from stages.mlp_figures.equations import Equation, equations, latex, return_expression
+from stages.mlp_figures.equation_sheets import LOG_SOFTMAX, backward_figure, forward_figure
+from stages.mlp_figures.equations import Equation, equations, forms, latex
 from stages.mlp_numpy import model
-from stages.mlp_numpy.model import ACTIVATIONS, Activation
+from stages.mlp_numpy.model import ACTIVATIONS, Activation, Array
 
 m, n, h, C = 7, 2, 5, 3
 SIZES = {"m": m, "n": n, "h": h, "C": C}
@@ -29,9 +31,11 @@ def evaluate(formula: str, values: dict[str, Any]) -> Any:
         (r"\\log\\,\\mathrm\{softmax\}", "LOGSOFTMAX"),
         (r"\\log\\,([A-Z])_(\d)", r"log\1\2"),
         (r"\\sum_\{\\mathrm\{rows\}\}\\, (.+)$", r"SUMROWS(\1)"),
+        (r"\\log\\, \\sum_\{\\mathrm\{classes\}\}\\, (.+)$", r"LOGSUMCLASSES(\1)"),
+        (r"e\^\{(.+?)\}", r"exp(\1)"),
         (r"\\sum\\, (.+)$", r"SUM(\1)"),
         (r"\\frac\{1\}\{m\}\\, ", r"(1 / m) * "),
-        (r"\\frac\{(.+)\}\{(\w)\}", r"((\1) / \2)"),
+        (r"\\frac\{(.+)\}\{(.+)\}", r"((\1) / (\2))"),
         (r"\\varphi'", "PHIPRIME"),
         (r"\\varphi", "VARPHI"),
         (r"\\mu", "MU"),
@@ -42,15 +46,17 @@ def evaluate(formula: str, values: dict[str, Any]) -> Any:
         (r"\^", "**"),
         (r"\\odot", "*"),
         # A thin space is a product with a number, or else of matrices.
-        (r"\b(MU|ETA)\\, ", r"\1 * "),
+        (r"\b(MU|ETA|\d+)\\, ", r"\1 * "),
+        (r"\\leq", "<="),
         (r"\\, ", " @ "),
-        (r"\[(.+)\]", r"IVERSON(\1)"),
+        (r"\[(.+?)\]", r"IVERSON(\1)"),
     ]
     for pattern, python in replacements:
         text = re.sub(pattern, python, text)
     assert "\\" not in text, text
     functions = {
         "LOGSOFTMAX": lambda Z: np.log(np.exp(Z) / np.exp(Z).sum(axis=1, keepdims=True)),
+        "LOGSUMCLASSES": lambda Z: np.log([[sum(row)] for row in Z]),
         "SUMROWS": lambda Q: np.array([sum(column) for column in Q.T]),
         "SUM": lambda Q: sum(Q.flat),
         "tanh": np.tanh,
@@ -59,6 +65,14 @@ def evaluate(formula: str, values: dict[str, Any]) -> Any:
         "IVERSON": lambda condition: np.where(condition, 1.0, 0.0),
     }
     return eval(text, {"__builtins__": {}}, functions | values)  # noqa: S307
+
+
+def evaluate_forms(formula: str, values: dict[str, Any]) -> Any:
+    """Return the value of a formula of one or two forms, which must be equal."""
+    results = [evaluate(form, values) for form in formula.split(" = ")]
+    for result in results:
+        assert np.allclose(result, results[0], rtol=1e-13, atol=1e-15), formula
+    return results[-1]
 
 
 def evaluate_all(lines: list[Equation], values: dict[str, Any]) -> dict[str, Any]:
@@ -74,8 +88,24 @@ def evaluate_all(lines: list[Equation], values: dict[str, Any]) -> dict[str, Any
     return values
 
 
-@pytest.fixture(params=sorted(ACTIVATIONS))
-def case(request: pytest.FixtureRequest) -> SimpleNamespace:
+def leaky_relu(Z1: Array) -> Array:
+    return np.maximum(Z1, 0.01 * Z1)
+
+
+def leaky_relu_prime(A1: Array) -> Array:
+    return np.where(A1 > 0, 1, 0.01)
+
+
+# The entry that docs and comments tell the reader to add. The form of np.where has to be given.
+LEAKY_RELU = Activation(
+    leaky_relu, leaky_relu_prime, kink=True, prime_latex=r"[A_1 > 0] + 0.01\, [A_1 \leq 0]"
+)
+
+
+@pytest.fixture(params=[*sorted(ACTIVATIONS), "leaky_relu"])
+def case(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
+    if request.param == "leaky_relu":
+        monkeypatch.setitem(ACTIVATIONS, "leaky_relu", LEAKY_RELU)
     rng = np.random.default_rng(1)
     weights = model.Weights(*(rng.normal(size=s) for s in ((n, h), h, (h, C), C)))
     activation: Activation = ACTIVATIONS[request.param]
@@ -87,8 +117,12 @@ def case(request: pytest.FixtureRequest) -> SimpleNamespace:
             "X": X,
             "Y": Y,
             "m": m,
-            "VARPHI": lambda Z1: evaluate(return_expression(activation.phi), {"Z1": Z1}),
-            "PHIPRIME": lambda A1: evaluate(return_expression(activation.phi_prime), {"A1": A1}),
+            "VARPHI": lambda Z1: evaluate_forms(
+                forms(activation.phi, activation.latex), {"Z1": Z1}
+            ),
+            "PHIPRIME": lambda A1: evaluate_forms(
+                forms(activation.phi_prime, activation.prime_latex), {"A1": A1}
+            ),
         },
         A1=A1,
         A2=A2,
@@ -157,8 +191,28 @@ def test_parentheses_keep_the_meaning(code: str, expected: str) -> None:
 
 @pytest.mark.parametrize("code", ["A1[0]", "unknown_name", "np.linalg.inv(A1)", "A1 // m"])
 def test_code_without_a_typeset_form_is_refused(code: str) -> None:
-    with pytest.raises(NotImplementedError):
+    with pytest.raises(NotImplementedError, match="add one to stages/mlp_figures/equations.py, or"):
         latex(ast.parse(code, mode="eval").body)
+
+
+def test_the_softmax_of_the_sheet_is_that_of_the_code() -> None:
+    Z2 = np.random.default_rng(3).normal(size=(m, C))
+    assert np.allclose(evaluate(LOG_SOFTMAX, {"Z2": Z2}), model.log_softmax(Z2), rtol=1e-13)
+
+
+def test_a_new_activation_is_drawn_on_both_sheets(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(ACTIVATIONS, "leaky_relu", LEAKY_RELU)
+    for figure, formula in (
+        (forward_figure(), r"$\varphi(Z_1) = \max(Z_1, 0.01\, Z_1)$"),
+        (backward_figure(), r"$\varphi'(A_1) = [A_1 > 0] + 0.01\, [A_1 \leq 0]$"),
+    ):
+        assert formula in [text.get_text() for text in figure.axes[0].texts]
+        plt.close(figure)
+
+
+def test_an_activation_without_a_typeset_form_is_refused() -> None:
+    with pytest.raises(NotImplementedError, match=r"np\.where.*set latex or prime_latex of its"):
+        forms(leaky_relu_prime, "")
 
 
 def test_a_changed_line_changes_the_equation() -> None:

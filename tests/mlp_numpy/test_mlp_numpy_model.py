@@ -16,6 +16,7 @@ from stages.mlp_numpy.gradcheck import (
 )
 from stages.mlp_numpy.model import (
     ACTIVATIONS,
+    Activation,
     Array,
     Weights,
     backward,
@@ -29,6 +30,17 @@ from stages.mlp_numpy.model import (
     sigmoid,
     update,
 )
+
+
+def leaky_relu(Z1: Array) -> Array:
+    return np.maximum(Z1, 0.01 * Z1)
+
+
+def leaky_relu_prime(A1: Array) -> Array:
+    return np.where(A1 > 0, 1, 0.01)
+
+
+LEAKY_RELU = Activation(leaky_relu, leaky_relu_prime, kink=True)  # as a reader would add it
 
 activations = st.sampled_from(sorted(ACTIVATIONS))
 
@@ -64,7 +76,7 @@ def test_backward_matches_the_numerical_derivatives(
     activation: str, m: int, n: int, h: int, C: int, seed: int
 ) -> None:
     X, _, Y, weights = problem(m, n, h, C, seed)
-    if activation == "relu":
+    if ACTIVATIONS[activation].kink:
         assume(away_from_kinks(X, weights).any())
     assert gradcheck_error(X, Y, weights, activation) <= 1e-7
 
@@ -81,6 +93,17 @@ def test_gradcheck_detects_a_wrong_gradient(
     X, _, Y, weights = problem(10, 2, 4, 3, 0)
     monkeypatch.setattr("stages.mlp_numpy.gradcheck.backward", wrong)
     assert gradcheck_error(X, Y, weights, activation) == pytest.approx(1e-6, rel=0.01)
+
+
+def test_the_gradients_of_a_new_activation_can_be_checked(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(ACTIVATIONS, "leaky_relu", LEAKY_RELU)
+    X, _, Y, weights = problem(40, 2, 5, 3, 0)
+    assert gradcheck_error(X, Y, weights, "leaky_relu") <= 1e-10
+    wrong = LEAKY_RELU._replace(phi_prime=lambda A1: np.where(A1 > 0, 1, 0.02))
+    monkeypatch.setitem(ACTIVATIONS, "leaky_relu", wrong)
+    assert gradcheck_error(X, Y, weights, "leaky_relu") > 1e-3
 
 
 def test_the_stencil_is_exact_for_polynomials_of_degree_six() -> None:
@@ -102,7 +125,7 @@ def test_shapes_probabilities_and_loss(
     activation: str, m: int, n: int, h: int, C: int, seed: int
 ) -> None:
     X, labels, Y, weights = problem(m, n, h, C, seed)
-    phi, phi_prime = ACTIVATIONS[activation]
+    phi, phi_prime = ACTIVATIONS[activation][:2]
     A1, log_A2, A2 = forward(X, *weights, phi)
     assert A1.shape == (m, h)
     assert A2.shape == log_A2.shape == (m, C)
@@ -123,7 +146,7 @@ def test_float32_stays_float32(activation: str) -> None:
 
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 def test_phi_prime_is_the_derivative_of_phi(activation: str) -> None:
-    phi, phi_prime = ACTIVATIONS[activation]
+    phi, phi_prime = ACTIVATIONS[activation][:2]
     Z1 = np.linspace(-3, 3, 61)[:, None] + 0.013
     slope = (phi(Z1 + 1e-6) - phi(Z1 - 1e-6)) / 2e-6
     assert np.allclose(phi_prime(phi(Z1)), slope, atol=1e-9)
@@ -178,7 +201,7 @@ def test_fit_does_not_change_the_initial_weights() -> None:
 def test_one_step_on_the_whole_data_follows_the_definitions() -> None:
     X, _, Y, weights = problem(20, 2, 4, 2, 0)
     first, trained = next(fit(X, Y, weights, "tanh", make_batches(20, 20, 1), 0.1, 0.0))
-    phi, phi_prime = ACTIVATIONS["tanh"]
+    phi, phi_prime = ACTIVATIONS["tanh"][:2]
     A1, log_A2, A2 = forward(X, *weights, phi)
     assert first == pytest.approx(loss(log_A2, Y))
     gradients = backward(X, Y, weights.W2, A1, A2, phi_prime)

@@ -53,7 +53,7 @@ def run_stage(monkeypatch: pytest.MonkeyPatch, *args: str) -> None:
 
 
 @pytest.mark.parametrize("n_classes", [2, 4])
-@pytest.mark.parametrize("activation", ["tanh", "relu", "sigmoid"])
+@pytest.mark.parametrize("activation", model.ACTIVATIONS)
 def test_the_stage_writes_weights_history_curves_and_metrics(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, n_classes: int, activation: str
 ) -> None:
@@ -118,7 +118,11 @@ def test_a_batch_larger_than_the_data_is_refused(
     [
         ({"hidden_size": 0}, "mlp.hidden_size = 0"),
         ({"hidden_size": 1.5}, "mlp.hidden_size = 1.5"),
-        ({"activation": "gelu"}, "mlp.activation = 'gelu'"),
+        (
+            {"activation": "gelu"},
+            "mlp.activation = 'gelu': Value error, expected one of tanh",
+        ),
+        ({"activation": 3}, "mlp.activation = 3"),
         ({"epochs": 0}, "mlp.epochs = 0"),
         ({"batch_size": 10**9}, "mlp.batch_size = 1000000000"),
         ({"learning_rate": 1e9}, "mlp.learning_rate = 1000000000.0"),
@@ -135,6 +139,12 @@ def test_a_wrong_parameter_is_named(
     with pytest.raises(UserError) as caught:
         load_params(tmp_path / "params.yaml", "mlp", MLP)
     assert message in str(caught.value)
+
+
+def test_a_new_activation_is_accepted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(model.ACTIVATIONS, "identity", model.Activation(np.copy, np.ones_like))
+    write_inputs(tmp_path, activation="identity")
+    assert load_params(tmp_path / "params.yaml", "mlp", MLP).activation == "identity"
 
 
 def test_a_file_without_weights_is_refused(tmp_path: Path) -> None:

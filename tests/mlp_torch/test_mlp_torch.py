@@ -17,7 +17,7 @@ from stages.mlp_numpy import model
 from stages.mlp_numpy import train as numpy_train
 from stages.mlp_numpy.history import read_history
 from stages.mlp_numpy.weights import load_weights
-from stages.mlp_torch import by_hand, check, module, sequential, train
+from stages.mlp_torch import activations, by_hand, check, module, sequential, train
 from stages.mlp_torch.autograd import autograd_error
 from stages.points.csv_io import write_points
 from stages.points.generate import generate
@@ -69,8 +69,40 @@ def test_autograd_detects_a_wrong_gradient(field: str, monkeypatch: pytest.Monke
     assert autograd_error(X, labels, weights, "tanh") == pytest.approx(1e-6, rel=0.01)
 
 
+def leaky_relu(Z1: model.Array) -> model.Array:
+    return np.maximum(Z1, 0.01 * Z1)
+
+
+def leaky_relu_prime(A1: model.Array) -> model.Array:
+    return np.where(A1 > 0, 1, 0.01)
+
+
+@pytest.fixture
+def _leaky_relu(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Add an activation to both tables, as a reader would."""
+    entry = model.Activation(leaky_relu, leaky_relu_prime, kink=True)
+    monkeypatch.setitem(model.ACTIVATIONS, "leaky_relu", entry)
+    torch_entry = activations.Activation(torch.nn.functional.leaky_relu, torch.nn.LeakyReLU)
+    monkeypatch.setitem(activations.ACTIVATIONS, "leaky_relu", torch_entry)
+
+
+def test_both_tables_have_the_same_activations() -> None:
+    assert list(activations.ACTIVATIONS) == list(model.ACTIVATIONS)
+
+
+@pytest.mark.usefixtures("_leaky_relu")
+def test_the_stage_checks_the_gradients_of_a_new_activation() -> None:
+    X, labels = generate("blobs", 30, 0.3, 3, 0)
+    weights = model.init_weights(2, 4, 3, np.random.default_rng(0))
+    assert autograd_error(X, labels, weights, "leaky_relu") <= 1e-13
+    digits = check.gradient_digits(X, labels, weights)
+    assert digits["differences"] >= 9
+    assert digits["autograd"] >= 13
+
+
+@pytest.mark.usefixtures("_leaky_relu")
 @pytest.mark.parametrize("version", VERSIONS)
-@pytest.mark.parametrize("activation", sorted(model.ACTIVATIONS))
+@pytest.mark.parametrize("activation", [*sorted(model.ACTIVATIONS), "leaky_relu"])
 @pytest.mark.parametrize("n_classes", [2, 3])
 def test_the_losses_and_weights_match_project_1(
     version: ModuleType, activation: str, n_classes: int

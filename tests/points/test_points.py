@@ -1,6 +1,8 @@
 """The points: data sets, CSV files, parameters, and the stage."""
 
+import gzip
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +13,7 @@ from hypothesis import strategies as st
 from stages.common.errors import UserError
 from stages.common.params import load_params
 from stages.points import main
-from stages.points.csv_io import read_points, write_points
+from stages.points.csv_io import read_points, read_points_with_class_names, write_points
 from stages.points.generate import generate, split
 from stages.points.params import Points
 
@@ -107,6 +109,8 @@ def test_columns_may_have_any_order_and_others_are_ignored(tmp_path: Path) -> No
         ("x1,x2,label\n0,0,0\n0,0,7\n", "column label: '7' is not a class"),
         ("x1,x2,label\n0,0,0\n1,1,0\n", "all points are of class 0"),
         ("x1,x2,label\n0,0,0\n1,1,2\n2,2,2\n", "no point of class 1"),
+        ('x1,x2,label\n"0,5",0,0\n0,0,1\n', "'0,5' is not a finite number (decimals need a point)"),
+        ("x1,x2,label\n0,0,0\n0,0\n", "point 2, column label: '' is not a finite number"),
         ('x1,x2,label\n0,0,0\n"1,1,0\n', "not a CSV file"),
         ("x1,x2,label\n0,0,0,0,0\n0,0,0\n", "not a CSV file"),
     ],
@@ -118,6 +122,75 @@ def test_a_wrong_table_is_refused_with_the_reason(tmp_path: Path, text: str, mes
         read_points(path)
     assert str(caught.value).startswith(f"{path}: ")
     assert message in str(caught.value)
+
+
+TEXT = "x1,x2,label\n0.5,-1,0\n2,0.25,1\n"
+
+
+@pytest.mark.parametrize(
+    ("content", "names"),
+    [
+        (TEXT.encode(), ["class 0", "class 1"]),
+        (TEXT.encode("utf-8-sig"), ["class 0", "class 1"]),  # with a byte order mark
+        (TEXT.encode("utf-16"), ["class 0", "class 1"]),
+        (TEXT.replace("\n", "\r\n").encode(), ["class 0", "class 1"]),
+        (TEXT.replace(",", " , ").encode(), ["class 0", "class 1"]),
+        (TEXT.replace(",", "\t").encode(), ["class 0", "class 1"]),
+        (TEXT.replace(",", ";").replace(".", ",").encode(), ["class 0", "class 1"]),
+        (b",x1,x2,label\n0,0.5,-1,0\n1,2,0.25,1\n", ["class 0", "class 1"]),  # with an index
+        (b"x1,x2,label\n0.5,-1,0.0\n2,0.25,1.0\n", ["class 0", "class 1"]),
+        (b"x1,x2,label\n0.5,-1,-1\n2,0.25,1\n", ["class -1", "class 1"]),
+        (b"x1,x2,label\n0.5,-1,9\n2,0.25,10\n", ["class 9", "class 10"]),
+        (b"x1,x2,label\n0.5,-1,False\n2,0.25,True\n", ["False", "True"]),
+        ("x1,x2,label\n0.5,-1,blau\n2,0.25,grün\n".encode(), ["blau", "grün"]),
+    ],
+)
+def test_labels_encodings_and_separators_of_other_programs_are_read(
+    tmp_path: Path, content: bytes, names: list[str]
+) -> None:
+    path = tmp_path / "points.csv"
+    path.write_bytes(content)
+    (tmp_path / "points.csv.gz").write_bytes(gzip.compress(content))
+    for file in (path, tmp_path / "points.csv.gz"):
+        X, labels, found = read_points_with_class_names(file)
+        assert X.tolist() == [[0.5, -1.0], [2.0, 0.25]]
+        assert labels.tolist() == [0, 1]
+        assert found == names
+
+
+def test_classes_are_in_the_order_of_their_labels(tmp_path: Path) -> None:
+    path = tmp_path / "points.csv"
+    for values, order in (("10 9 9.5 9", [2, 0, 1, 0]), ("b a 10 a", [2, 1, 0, 1])):
+        lines = [f"0,0,{value}\n" for value in values.split()]
+        path.write_text("x1,x2,label\n" + "".join(lines))
+        assert read_points_with_class_names(path)[1].tolist() == order
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("x1,x2,label\n0,0,a\n0,0,\n", "point 2, column label: '' is no label"),
+        ("x1,x2,label\n0,0,a\n0,0\n", "point 2, column label: '' is no label"),
+        ("x1,x2,label\n0,0,NaN\n0,0,1\n", "point 1, column label: 'NaN' is no label"),
+        ("x1,x2,label\n0,0,a\n0,0,a\n", "all points have the same label"),
+        ("x1,x2,label\n0,zero,a\n0,0,b\n", "point 1, column x2: 'zero' is not a finite number"),
+        ("x1,x2\n0,0\n", "no column label; found x1, x2"),
+    ],
+)
+def test_a_table_without_classes_is_refused(tmp_path: Path, text: str, message: str) -> None:
+    path = tmp_path / "points.csv"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(UserError, match=re.escape(f"{path}: ")) as caught:
+        read_points_with_class_names(path)
+    assert message in str(caught.value)
+
+
+def test_a_damaged_gzip_file_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "points.csv.gz"
+    for content in (b"x1,x2,label\n", gzip.compress(TEXT.encode())[:-12]):
+        path.write_bytes(content)
+        with pytest.raises(UserError, match="not a CSV file"):
+            read_points(path)
 
 
 def test_a_binary_file_is_refused(tmp_path: Path) -> None:

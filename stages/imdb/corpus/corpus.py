@@ -62,7 +62,8 @@ class Corpus:
         ids: int32 [tokens], word ids of all reviews, concatenated; may be memory-mapped.
         offsets: int64 [reviews + 1]; review i is `ids[offsets[i]:offsets[i + 1]]`.
         metadata: One row per review, with the columns id, split ("train", "test" or "unlabelled"),
-            group (such as the movie; "" if unknown), stars and label. split and group may be categorical.
+            group (such as the movie; "" if unknown), stars and label. split and group may be
+            categorical.
         data_name: Name of the data set, as shown in the figures.
         classes: Name of the class of each label.
     """

@@ -20,6 +20,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from stages.common.errors import UserError
+from stages.common.progress import log
 
 COLUMNS = ("text", "label", "split", "group")
 PARQUET_SUFFIXES = (".parquet", ".pq")
@@ -60,13 +61,15 @@ def read_chunks(path: Path) -> Iterator[pd.DataFrame]:
             " Windows-1252 or Latin-1; save it as UTF-8, for example with"
             " iconv -f WINDOWS-1252 -t UTF-8"
         ) from None
+    except UnicodeEncodeError:
+        raise UserError(f"{path}: half a surrogate pair, such as \\ud83d; remove it") from None
     except (pa.ArrowException, gzip.BadGzipFile, EOFError, zlib.error) as error:
         reason = str(error).splitlines()[0]
         raise UserError(f"{path}: damaged, or not the format of its suffix ({reason})") from None
 
 
 def _to_str(value: object) -> str:
-    if value is None or value != value:  # NaN  # noqa: PLR0124
+    if value is None or value != value:  # NaN is not equal to itself
         return ""
     return value.decode("utf-8") if isinstance(value, bytes) else str(value)
 
@@ -159,56 +162,85 @@ def _open_jsonl(path: Path) -> Rows:
 
 
 def _open_csv(path: Path) -> Rows:
-    """Open a file whose separator is the comma, semicolon or tab that the header has."""
+    """Open a file whose separator is the comma, semicolon or tab, as the header shows.
+
+    Quotation marks inside a quoted text are doubled, or escaped by backslashes.
+    """
     csv.field_size_limit(MAX_FIELD_CHARS)
     with _open_text(path) as file:
         header = file.readline()
         backslash = any('\\"' in line and ESCAPED_QUOTE.search(line) for line in file)
-    separators = ",;\t"
-
-    def split(line: str, separator: str) -> list[str]:
-        return next(csv.reader([line], delimiter=separator, skipinitialspace=True), [])
-
-    separator = next(
-        (s for s in separators if {"text", "label"} <= {x.strip().lower() for x in split(header, s)}),
-        "\t" if ".tsv" in path.name.lower() else ",",
-    )
-    names = split(header, separator)
+    separator = "\t" if ".tsv" in path.name.lower() else ","
+    names = _split_line(header, separator)
+    for other in ",;\t":
+        if {"text", "label"} <= {x.strip().lower() for x in _split_line(header, other)}:
+            separator, names = other, _split_line(header, other)
     positions = _find_columns(path, names)
-    text, label = positions["text"], positions["label"]
+    escape = "\\" if backslash else None
+    rows = _iter_csv(path, separator, escape, len(names), positions["text"], positions["label"])
+    return [*positions], ([row[i] for i in positions.values()] for row in rows)
 
-    def rows() -> Iterator[Sequence[str]]:
-        labels: set[str] = set()
-        suspects = []
-        with _open_text(path) as file:
-            reader = csv.reader(
-                file, delimiter=separator, escapechar="\\" if backslash else None,
-                skipinitialspace=True, strict=True,
-            )  # fmt: skip
-            next(reader)
-            count, line = 0, 2  # row and line where the next row starts
-            try:
-                for row in reader:
-                    if row:
-                        count += 1
-                        _check_length(path, row, names, count, line)
-                        labels.add(row[label])
-                        if _contains_rows(row[text], separator, len(names), label):
-                            suspects.append((count, line, row[text]))
-                        yield [row[i] for i in positions.values()]
-                    line = reader.line_num + 1
-            except csv.Error as error:
-                raise UserError(
-                    f"{path}: a quotation mark is wrong in row {count + 1}, which starts in line"
-                    f" {line} ({error} in line {reader.line_num}); remove it, or put the text in"
-                    ' quotation marks and double each one inside it ("")'
-                ) from None
-        for count, line, content in suspects:
-            inner = content.splitlines()[1:-1]
-            if {split(each, separator)[label] for each in inner} <= labels:
-                raise UserError(
-                    f"{path}: the text of row {count}, which starts in line {line}, contains"
-                    f" {len(inner)} other rows; remove the quotation mark before or after it"
-                )
 
-    return [*positions], rows()
+def _split_line(line: str, separator: str) -> list[str]:
+    return next(csv.reader([line], delimiter=separator, skipinitialspace=True), [])
+
+
+def _iter_csv(
+    path: Path, separator: str, escape: str | None, width: int, text: int, label: int
+) -> Iterator[list[str]]:
+    """Yield the rows of a CSV file without the header.
+
+    Args:
+        path: Path of the file.
+        separator: Character between two values.
+        escape: Character that escapes a quotation mark. None: quotation marks are doubled.
+        width: Number of values per row.
+        text: Position of the text in a row.
+        label: Position of the label in a row.
+
+    Raises:
+        UserError: If a row has another number of values, or a quotation mark is wrong.
+    """
+    labels: set[str] = set()
+    suspects: list[tuple[str, int, set[str]]] = []
+    with _open_text(path) as file:
+        reader = csv.reader(
+            file, delimiter=separator, escapechar=escape, skipinitialspace=True, strict=True
+        )
+        next(reader)
+        number, line = 1, 2  # of the next row, and where it starts
+        try:
+            for row in reader:
+                where = f"row {number}, which starts in line {line}"
+                line = reader.line_num + 1
+                if not row:  # an empty line
+                    continue
+                if len(row) != width:
+                    raise UserError(
+                        f"{path}: {where}, has {len(row)} values, but the header has {width}; put"
+                        f" texts that contain {separator!r} or line breaks in quotation marks"
+                    )
+                labels.add(row[label].strip())
+                lines = [x.split(separator) for x in row[text].splitlines()]
+                inner = lines[0 if text == 0 else 1 : -1]  # whole rows, if they are rows
+                if inner and all(len(x) == width for x in inner):
+                    suspects.append((where, len(inner), {x[label].strip(' "') for x in inner}))
+                number += 1
+                yield row
+        except csv.Error as error:
+            raise UserError(
+                f"{path}: a quotation mark is wrong in row {number}, which starts in line {line}"
+                f" ({error} in line {reader.line_num}); remove it, or put the text in quotation"
+                ' marks and double each one inside it ("")'
+            ) from None
+    # Lines inside a text that look like rows were swallowed by a stray quotation mark. A single one
+    # may be by chance, such as a line that ends in "4,5".
+    for where, count, found in suspects:
+        if found <= labels:
+            message = (
+                f"{path}: the text of {where}, contains {count} lines that look like rows; if they"
+                " are, remove the quotation mark at its start"
+            )
+            if count > 1:
+                raise UserError(message)
+            log(message)

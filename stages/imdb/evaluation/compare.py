@@ -13,6 +13,7 @@ from stages.common.files import write_csv, write_json
 from stages.common.progress import log
 from stages.imdb.corpus.predictions import Predictions, load_predictions, test_metadata
 from stages.imdb.evaluation import metrics
+from stages.imdb.evaluation.pooling import log_opinion_pool
 
 NUM_HARDEST = 50  # reviews in the table of errors
 
@@ -46,7 +47,7 @@ def ensemble(name: str, models: list[Predictions]) -> Predictions:
         models[-1],
         model=name,
         num_parameters=sum(len(model.seeds) * model.num_parameters for model in models),
-        probabilities=metrics.log_opinion_pool(
+        probabilities=log_opinion_pool(
             [of_seed for model in models for of_seed in model.probabilities]
         )[None],
     )

@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from scipy.special import softmax
 from scipy.stats import binomtest
 from sklearn.metrics import (
     average_precision_score,
@@ -55,23 +54,6 @@ def one_vs_rest(labels: Labels, probabilities: Floats) -> tuple[Labels, Floats]:
         return labels, probabilities[:, 1]
     one_hot = labels[:, None] == np.arange(num_classes)
     return one_hot.ravel().astype(np.int64), probabilities.ravel()
-
-
-def log_opinion_pool(probabilities: Sequence[Floats]) -> Floats:
-    """Combine models by the mean of their log-probabilities.
-
-    This is the logarithmic opinion pool (Genest & Zidek 1986). With two classes it is the mean of
-    the logits, so a confident model moves it further than an unsure one.
-
-    Args:
-        probabilities: Of each model, [reviews × classes].
-
-    Returns:
-        [reviews × classes]; each row sums to 1.
-    """
-    eps = np.finfo(np.float32).eps  # a probability rounded to 0 must not outvote all other models
-    mean = np.mean([np.log(np.maximum(each, eps)) for each in probabilities], axis=0)
-    return np.asarray(softmax(mean, axis=1))
 
 
 def wilson_interval(successes: int, n: int) -> tuple[float, float]:

@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch, Rectangle
 from torch import Tensor, nn
 
+from stages.imdb.figures.shared import has_glyphs, printable_classes, shorten, text_noun
 from stages.imdb.models.batches import collate
 from stages.imdb.models.classifiers import (
     LSTMClassifier,
@@ -70,14 +71,14 @@ class Example:
         """The function that turns logits into probabilities."""
         return "σ" if len(self.probabilities) == 2 else "softmax"
 
-    def prediction(self, classes: list[str]) -> str:
-        """Return a probability and the predicted class.
+    def prediction(self, classes: list[str], max_chars: int) -> str:
+        """Return a probability and the predicted class, its name shortened to `max_chars`.
 
         The probability is that of the second class if there are two, else of the predicted one.
         """
         best = int(self.probabilities.argmax())
         shown = 1 if len(classes) == 2 else best
-        return f"{self.probabilities[shown]:.2f}  {classes[best]}"
+        return f"{self.probabilities[shown]:.2f}  {shorten(classes[best], max_chars)}"
 
 
 @torch.inference_mode()
@@ -86,10 +87,14 @@ def trace_example(network: Network, vocab: list[str]) -> Example:
     word_to_id = {word: i for i, word in enumerate(vocab)}
     words = [word for word in EXAMPLE_WORDS if word in word_to_id]
     frequent = [word for word in vocab[2:] if word not in EXAMPLE_WORDS]
+    frequent.sort(key=has_glyphs, reverse=True)  # first those that the font can show
     words += frequent[: len(EXAMPLE_WORDS) - len(words)]
     ids, lengths = collate([np.array([word_to_id[word] for word in words], np.int32)])
     probabilities = logits_to_probs(network(ids, lengths))[0]
-    return Example(words, ids, trace(network, ids, lengths), probabilities)
+    shown = [
+        shorten(word, 10) if has_glyphs(word) else f"word {word_to_id[word]}" for word in words
+    ]
+    return Example(shown, ids, trace(network, ids, lengths), probabilities)
 
 
 class Canvas:
@@ -106,7 +111,9 @@ class Canvas:
         self.axes.axis("off")
 
     def text(self, x: float, y: float, text: str, **style: Any) -> None:
+        """Write a text. Only `parse_math` makes "$" special: class names may contain it."""
         centered: dict[str, Any] = {"ha": "center", "va": "center", "fontsize": 10}
+        centered["parse_math"] = False
         self.axes.text(x, y, text, **centered | style)
 
     def matrix(self, x: float, y: float, colors: Any, name: str, shape: str) -> None:
@@ -123,14 +130,14 @@ class Canvas:
         self.text(x, y - height / 2 - 0.12, shape, va="top", fontsize=9.5, linespacing=1.3)
 
     def box(self, x: float, y: float, width: float, height: float, color: str, text: str) -> None:
-        """Draw a layer: a rounded box centered on (x, y)."""
+        """Draw a layer: a rounded box centered on (x, y); its text may contain formulas."""
         corner = (x - width / 2, y - height / 2)
         style = "round,pad=0,rounding_size=0.12"
         face = (*to_rgb(color), 0.18)
         box = FancyBboxPatch(corner, width, height, style, facecolor=face, edgecolor=color)
         box.set(linewidth=1.4)
         self.axes.add_patch(box)
-        self.text(x, y, text, linespacing=1.35)
+        self.text(x, y, text, linespacing=1.35, parse_math=True)
 
     def arrow(self, start: tuple[float, float], end: tuple[float, float]) -> None:
         """Draw an arrow."""
@@ -139,7 +146,7 @@ class Canvas:
 
     def data_note(self, data_name: str) -> None:
         """Name the training data in the lower right corner."""
-        note = f"trained on: {data_name}"
+        note = f"trained on: {shorten(data_name, 80)}"
         self.text(self.UNITS - 0.1, 0.15, note, ha="right", fontsize=8.5, color=GREY)
 
 
@@ -157,8 +164,9 @@ def format_shape(*shape: int) -> str:
 
 @torch.inference_mode()
 def draw_mean(network: MeanEmbeddingClassifier, vocab: list[str], config: ModelConfig) -> Figure:
-    """Draw one-hot review × embedding matrix = embeddings → average → fully connected → rating."""
+    """Draw one-hot text × embedding matrix = embeddings → average → fully connected → class."""
     example = trace_example(network, vocab)
+    noun = text_noun(config.data_name)
     weight = network.embedding.weight
     num_embeddings, dim = weight.shape
     length = len(example.words)
@@ -171,14 +179,14 @@ def draw_mean(network: MeanEmbeddingClassifier, vocab: list[str], config: ModelC
     for i, row in enumerate(one_hot):
         row[(3 * i + 1) % 7] = BLUE
         canvas.text(0.95, y + (length / 2 - i - 0.5) * Canvas.CELL, example.words[i], ha="right")
-    shape = f"batch × review_len\n× dictionary\n{format_shape(1, length, num_embeddings)}"
-    canvas.matrix(2.2, y, one_hot, "one-hot review", shape)
+    shape = f"batch × {noun}_len\n× dictionary\n{format_shape(1, length, num_embeddings)}"
+    canvas.matrix(2.2, y, one_hot, f"one-hot {noun}", shape)
     canvas.text(3.75, y, "×", fontsize=17)
     shape = f"dictionary × embedding_dim\n{format_shape(num_embeddings, dim)}"
     canvas.matrix(5.1, y, to_colors(weight[2:9, :DIMENSIONS]), "embedding matrix", shape)
     canvas.text(5.1, 2.88, f"{weight.numel():,} parameters", fontsize=9.5, color=GREY)
     canvas.text(6.5, y, "=", fontsize=17)
-    shape = f"batch × review_len\n× embedding_dim\n{format_shape(1, length, dim)}"
+    shape = f"batch × {noun}_len\n× embedding_dim\n{format_shape(1, length, dim)}"
     canvas.matrix(8.2, y, to_colors(embeddings), "embeddings", shape)
 
     y = 1.25
@@ -192,16 +200,17 @@ def draw_mean(network: MeanEmbeddingClassifier, vocab: list[str], config: ModelC
     canvas.arrow((3.9, y), (2.85 + half, y))
     canvas.box(2.75, y, 2 * half, 0.8, PURPLE, example.output_activation)
     canvas.arrow((2.7 - half, y), (1.9, y))
-    canvas.text(1.0, y + 0.2, "rating", fontweight="bold")
-    canvas.text(1.0, y - 0.2, example.prediction(config.classes))
+    canvas.text(1.0, y + 0.2, "prediction", fontweight="bold")
+    canvas.text(1.0, y - 0.2, example.prediction(printable_classes(config.classes), 10))
     canvas.data_note(config.data_name)
     return canvas.figure
 
 
 @torch.inference_mode()
 def draw_lstm(network: LSTMClassifier, vocab: list[str], config: ModelConfig) -> Figure:
-    """Draw embeddings → LSTM, unrolled → last, mean and maximum → fully connected → rating."""
+    """Draw embeddings → LSTM, unrolled → last, mean and maximum → fully connected → class."""
     example = trace_example(network, vocab)
+    noun = text_noun(config.data_name)
     embedding, lstm, output = (example.layers[name] for name in ("embedding", "lstm", "output"))
     pooled_size = network.output.in_features
     num_logits = output.output_shape[-1]
@@ -225,15 +234,15 @@ def draw_lstm(network: LSTMClassifier, vocab: list[str], config: ModelConfig) ->
     canvas.arrow((middle, 5.8), (middle, 6.3))
     canvas.box(middle, 6.7, 3.2, 0.7, GREEN, f"fully connected, {pooled_size} → {num_logits}")
     canvas.arrow((middle, 7.1), (middle, 7.5))
-    prediction = example.prediction(config.classes)
+    prediction = example.prediction(printable_classes(config.classes), 30)
     canvas.text(middle, 7.65, f"{example.output_activation}:  {prediction}")
 
     inputs = "embeddings" if network.bigrams is None else "embeddings, word + pair"
     embedding_shape = format_shape(*embedding.output_shape)
     rows = [
-        (1.35, inputs, f"batch × review_len × embedding_dim\n{embedding_shape}"),
+        (1.35, inputs, f"batch × {noun}_len × embedding_dim\n{embedding_shape}"),
         (2.75, "LSTM", f"{lstm.num_parameters:,} parameters"),
-        (4.1, "states", f"batch × review_len × hidden\n{format_shape(*lstm.output_shape)}"),
+        (4.1, "states", f"batch × {noun}_len × hidden\n{format_shape(*lstm.output_shape)}"),
         (5.4, "many to one", f"batch × 3 hidden\n{format_shape(*output.input_shape)}"),
         (6.7, "logit", f"batch × {num_logits}\n{output.num_parameters:,} parameters"),
     ]

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
@@ -11,12 +12,28 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
-from stages.imdb.figures.shared import MODEL_COLORS, MODEL_NAMES, add_data_note, read_csv
+from stages.imdb.figures.shared import (
+    CHAR_WIDTH,
+    IMDB_DATA_NAMES,
+    MIN_FONT_SIZE,
+    MODEL_COLORS,
+    MODEL_NAMES,
+    add_data_note,
+    literal_text,
+    printable_classes,
+    read_csv,
+    set_class_ticks,
+    shorten,
+    text_noun,
+)
 from stages.plotting.style import BLUE, GREY, VERMILION, WIDTH
 
 CLAIMED_GAIN = 1.0  # points: "the LSTM gains one point over the mean", says the project's brief
+CORNER = 0.4  # size of the corner that is shown of the curves of good models
+CONFUSION_SIZE = 125.0  # points, width and height of the confusion matrix
 
 
+@literal_text()
 def draw_training(live: dict[str, Path], data_name: str) -> Figure:
     """Draw loss and accuracy of each network during training, one line per seed.
 
@@ -39,7 +56,7 @@ def draw_training(live: dict[str, Path], data_name: str) -> Figure:
                         label=label if i == 0 else "", marker="o", markersize=3,
                     )  # fmt: skip
         axes[0, column].set_title(MODEL_NAMES[model])
-        axes[1, column].set_xlabel("reviews seen (thousands)")
+        axes[1, column].set_xlabel(f"{text_noun(data_name)}s seen (thousands)")
         axes[1, column].legend()
     axes[0, 0].set_ylabel("loss (cross-entropy)")
     axes[1, 0].set_ylabel("accuracy")
@@ -48,8 +65,11 @@ def draw_training(live: dict[str, Path], data_name: str) -> Figure:
     return figure
 
 
+@literal_text()
 def draw_gain(gains: pd.DataFrame, data_name: str) -> Figure:
     """Draw the gain of the LSTM over the mean with its interval, by seed and over all seeds.
+
+    The claim of this project is about the reviews of IMDB, so it is shown only for them.
 
     Args:
         gains: One row per seed: seed, gain, low, high.
@@ -70,24 +90,29 @@ def draw_gain(gains: pd.DataFrame, data_name: str) -> Figure:
         )  # fmt: skip
     labels = ["all seeds" if seed == "all" else f"seed {seed}" for seed in gains["seed"]]
     axes.set_yticks(positions, labels)
-    left = min(0.0, gains["low"].min()) - 0.15
-    right = max(CLAIMED_GAIN, gains["high"].max()) + 0.5
+    claim = CLAIMED_GAIN if data_name in IMDB_DATA_NAMES else 0.0
+    left, right = min(0.0, gains["low"].min()), max(claim, gains["high"].max())
+    left -= max(0.15, 0.05 * (right - left))
+    longest = max(len(f"{gain:+.2f}") for gain in gains["gain"])
+    right += max(0.5, 0.034 * longest * (right - left))  # room for the numbers
     axes.set_xlim(left, right)
     axes.set_ylim(-0.6, len(gains) - 0.2)
     axes.set_xlabel("gain in accuracy, LSTM − mean (points), 95 % interval")
     axes.axvline(0, color="black", linewidth=1)
-    axes.axvline(CLAIMED_GAIN, color=VERMILION, linewidth=1.2, linestyle="--")
-    room_on_the_right = right - CLAIMED_GAIN > CLAIMED_GAIN - left
-    axes.annotate(
-        f"this project's claim: {CLAIMED_GAIN:+g} point", (CLAIMED_GAIN, 1),
-        xycoords=("data", "axes fraction"), xytext=(4 if room_on_the_right else -4, -2),
-        textcoords="offset points", color=VERMILION, fontsize=10,
-        ha="left" if room_on_the_right else "right", va="top",
-    )  # fmt: skip
+    if claim:
+        axes.axvline(claim, color=VERMILION, linewidth=1.2, linestyle="--")
+        room_on_the_right = right - claim > claim - left
+        axes.annotate(
+            f"this project's claim: {claim:+g} point", (claim, 1),
+            xycoords=("data", "axes fraction"), xytext=(4 if room_on_the_right else -4, -2),
+            textcoords="offset points", color=VERMILION, fontsize=10,
+            ha="left" if room_on_the_right else "right", va="top",
+        )  # fmt: skip
     add_data_note(figure, data_name)
     return figure
 
 
+@literal_text()
 def draw_evaluation(folders: dict[str, Path], classes: list[str], data_name: str) -> Figure:
     """Draw curves, calibration, confusion, and accuracy by length and by stars of the models.
 
@@ -98,12 +123,20 @@ def draw_evaluation(folders: dict[str, Path], classes: list[str], data_name: str
     """
     figure, axes = plt.subplots(3, 2, figsize=(WIDTH, 8.2))
     (roc, precision_recall), (calibration, confusion), (by_length, by_stars) = axes
+    names = printable_classes(classes)
+    roc_size = precision_recall_size = CORNER
     for model, folder in folders.items():
         style: dict[str, Any] = {"color": MODEL_COLORS[model], "label": MODEL_NAMES[model]}
         curve = pd.read_csv(folder / "roc.csv")
         roc.plot(curve["false_positive_rate"], curve["true_positive_rate"], **style)
+        roc_size = max(
+            roc_size, corner_size(curve["false_positive_rate"], 1 - curve["true_positive_rate"])
+        )
         curve = pd.read_csv(folder / "precision_recall.csv")
         precision_recall.plot(curve["recall"], curve["precision"], **style)
+        precision_recall_size = max(
+            precision_recall_size, corner_size(1 - curve["recall"], 1 - curve["precision"])
+        )
         bins = pd.read_csv(folder / "calibration.csv")
         calibration.plot(
             bins["probability"], bins["fraction_positive"], marker="o", markersize=4, **style
@@ -111,17 +144,22 @@ def draw_evaluation(folders: dict[str, Path], classes: list[str], data_name: str
         plot_grouped_accuracy(by_length, pd.read_csv(folder / "by_length.csv"), style)
         if (folder / "by_stars.csv").exists():
             plot_grouped_accuracy(by_stars, pd.read_csv(folder / "by_stars.csv"), style)
-    # Show only the corner in which good models differ.
-    roc.set(xlabel="false positive rate", ylabel="true positive rate", xlim=(0, 0.4), ylim=(0.6, 1))
+    roc.set(xlabel="false positive rate", ylabel="true positive rate")
+    roc.set(xlim=(0, roc_size), ylim=(1 - roc_size, 1))
     roc.legend(loc="lower right", fontsize=10)
-    precision_recall.set(xlabel="recall", ylabel="precision", xlim=(0.6, 1), ylim=(0.6, 1))
+    precision_recall.set(xlabel="recall", ylabel="precision")
+    lowest = 1 - precision_recall_size
+    precision_recall.set(xlim=(lowest, 1), ylim=(lowest, 1))
     calibration.plot([0, 1], [0, 1], color="black", linewidth=1, linestyle=":")
     if len(classes) == 2:
-        calibration.set(xlabel=f"rated to be {classes[1]}", ylabel=f"truly {classes[1]}")
+        positive = shorten(names[1], 10)
+        calibration.set(xlabel=f"predicted to be {positive}", ylabel=f"actually {positive}")
     else:
-        calibration.set(xlabel="probability of a class", ylabel="truly of that class")
-    plot_confusion(confusion, read_csv(folders["lstm"] / "confusion.csv"), classes)
-    by_length.set(xlabel="words in the review", ylabel="accuracy")
+        calibration.set(xlabel="probability of a class", ylabel="actually of that class")
+    table = read_csv(folders["lstm"] / "confusion.csv")
+    matrix = table.pivot(index="actual", columns="predicted", values="reviews")
+    plot_confusion(confusion, matrix.loc[classes, classes].to_numpy(), names)
+    by_length.set(xlabel=f"words in the {text_noun(data_name)}", ylabel="accuracy")
     by_length.tick_params(axis="x", labelrotation=35, labelsize=9)
     by_stars.set(xlabel="stars that the writer gave", ylabel="accuracy")
     if not by_stars.has_data():
@@ -134,20 +172,33 @@ def draw_evaluation(folders: dict[str, Path], classes: list[str], data_name: str
     return figure
 
 
-def plot_confusion(axes: Axes, table: pd.DataFrame, classes: list[str]) -> None:
-    """Plot the confusion matrix of the LSTM."""
-    matrix = table.pivot(index="actual", columns="predicted", values="reviews")
-    matrix = matrix.loc[classes, classes].to_numpy()
+def corner_size(x: "pd.Series[float]", y: "pd.Series[float]") -> float:
+    """Return the size of the corner at the origin in which a curve can be seen well.
+
+    Args:
+        x, y: Coordinates of the curve, from 0 (best) to 1.
+
+    Returns:
+        CORNER if the curve passes through its inner half, else 1, the whole range.
+    """
+    distance = float(np.maximum(x, y).min())
+    return CORNER if distance <= CORNER / 2 else 1.0
+
+
+def plot_confusion(axes: Axes, matrix: npt.NDArray[np.int64], names: list[str]) -> None:
+    """Plot the confusion matrix of the LSTM; the counts are written if they fit into the cells."""
     axes.imshow(matrix, cmap=LinearSegmentedColormap.from_list("", ["white", BLUE]), vmin=0)
-    fontsize = max(3.0, 12 - len(classes))
-    for i in range(len(classes)):
-        for j in range(len(classes)):
-            dark = matrix[i, j] > matrix.max() / 2
-            axes.text(j, i, f"{matrix[i, j]:,}", ha="center", va="center",
-                      color="white" if dark else "black", fontsize=fontsize)  # fmt: skip
-    axes.set_xticks(range(len(classes)), classes)
-    axes.set_yticks(range(len(classes)), classes)
-    axes.set(xlabel=f"rated by the {MODEL_NAMES['lstm']}", ylabel="truly")
+    cell = CONFUSION_SIZE / len(names)
+    font_size = min(12.0 - len(names), cell / CHAR_WIDTH / len(f"{matrix.max():,}"))
+    if font_size >= MIN_FONT_SIZE:
+        for i in range(len(names)):
+            for j in range(len(names)):
+                dark = matrix[i, j] > matrix.max() / 2
+                axes.text(j, i, f"{matrix[i, j]:,}", ha="center", va="center",
+                          color="white" if dark else "black", fontsize=font_size)  # fmt: skip
+    set_class_ticks(axes.xaxis, names, CONFUSION_SIZE)
+    set_class_ticks(axes.yaxis, names, CONFUSION_SIZE)
+    axes.set(xlabel=f"predicted by the {MODEL_NAMES['lstm']}", ylabel="actual")
     axes.spines[:].set_visible(False)
 
 

@@ -9,7 +9,7 @@ import pandas as pd
 import torch
 from sklearn.decomposition import PCA
 
-from stages.common.errors import UserError, run_main
+from stages.common.errors import run_main
 from stages.common.files import write_csv
 from stages.common.params import load_params
 from stages.common.progress import log
@@ -25,6 +25,7 @@ Floats = npt.NDArray[np.float64]
 NUM_NEIGHBOURS = 6
 TOP_WORDS = 5_000  # most frequent words considered; the embeddings of rare words are noise
 MAP_WORDS = 80  # words on the map
+FALLBACK_WORDS = 6  # words whose neighbours are shown if the data have none of the wanted words
 
 
 def nearest_neighbours(word: str, words: list[str], embeddings: Embeddings) -> pd.DataFrame:
@@ -39,7 +40,7 @@ def nearest_neighbours(word: str, words: list[str], embeddings: Embeddings) -> p
     index = words.index(word)
     cosine = embeddings @ embeddings[index] / np.maximum(norms * norms[index], 1e-12)
     cosine[index] = -np.inf
-    nearest = np.argsort(-cosine, kind="stable")[:NUM_NEIGHBOURS]
+    nearest = np.argsort(-cosine, kind="stable")[: min(NUM_NEIGHBOURS, len(words) - 1)]
     return pd.DataFrame(
         {
             "rank": range(1, len(nearest) + 1),
@@ -63,9 +64,14 @@ def predict_words(network: Network, ids: Ids) -> Floats:
     return logits_to_probs(network(*collate([*ids[:, None]])).double()).numpy()
 
 
-def most_polar_words(probabilities: Floats) -> Indices:
-    """Return the indices of the words with the highest probabilities, the same number per class."""
-    per_class = MAP_WORDS // probabilities.shape[1]
+def most_polar_words(probabilities: Floats, count: int) -> Indices:
+    """Return the indices of the words with the highest probabilities, the same number per class.
+
+    Args:
+        probabilities: Of each word alone, [words × classes].
+        count: Number of words; at least one per class is returned.
+    """
+    per_class = max(1, count // probabilities.shape[1])
     top = np.argsort(-probabilities, axis=0, kind="stable")[:per_class]
     return np.array(list(dict.fromkeys(top.T.ravel())))  # without duplicates
 
@@ -83,6 +89,8 @@ def project_pca(embeddings: Embeddings, probabilities: Floats) -> Floats:
     Returns:
         float64 [words × 2].
     """
+    if len(embeddings) < 2:
+        return np.zeros((len(embeddings), 2))
     points = PCA(2, svd_solver="full").fit_transform(embeddings.astype(np.float64))
     num_classes = probabilities.shape[1]
     points[:, 0] *= np.sign(points[:, 0] @ (probabilities[:, -1] - 1 / num_classes)) or 1
@@ -90,21 +98,25 @@ def project_pca(embeddings: Embeddings, probabilities: Floats) -> Floats:
     return np.asarray(points)
 
 
-def filter_known(wanted: list[str], words: list[str]) -> list[str]:
-    """Return the wanted words that are among `words`; log the others.
+def choose_words(wanted: list[str], words: list[str], probabilities: Floats) -> list[str]:
+    """Return the wanted words that are among `words`, or else the most polar ones of `words`.
 
-    Raises:
-        UserError: If none of them is.
+    Words that are not among `words` are logged.
+
+    Args:
+        wanted: The words of the parameter `imdb.neighbour_words`.
+        words: The most frequent words of the data.
+        probabilities: Of each of `words` alone, [words × classes].
     """
     known = [word for word in wanted if word in words]
     if missing := ", ".join(repr(word) for word in wanted if word not in words):
-        reason = f"not among the {len(words):,} most frequent words of the data"
-        if not known:
-            raise UserError(
-                f"imdb.neighbour_words: {missing}: {reason}; choose other words, such as"
-                f" {words[0]!r}"
-            )
-        log(f"imdb.neighbour_words: {missing}: {reason}; ignored")
+        log(
+            f"imdb.neighbour_words: {missing}: not among the {len(words):,} most frequent words of"
+            " the data; ignored"
+        )
+    if not known:
+        known = [words[i] for i in most_polar_words(probabilities, FALLBACK_WORDS)[:FALLBACK_WORDS]]
+        log(f"imdb.neighbour_words: shown instead: {', '.join(known)}")
     return known
 
 
@@ -128,8 +140,8 @@ def main() -> None:
         embeddings = network.embedding.weight.detach().numpy()[first : first + len(words)]
         probabilities = predict_words(network, np.arange(len(words), dtype=np.int32) + first)
         if shown is None:
-            wanted = filter_known(wanted, words)
-            shown = most_polar_words(probabilities)
+            wanted = choose_words(wanted, words, probabilities)
+            shown = most_polar_words(probabilities, MAP_WORDS)
         for word in wanted:
             table = nearest_neighbours(word, words, embeddings)
             table.insert(0, "word", word)

@@ -1,14 +1,93 @@
-"""What the figures share: the names and colors of the models, and the note about the data."""
+"""What the figures share: the models' names and colors, class names and words, the data's note."""
 
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import cache
+from math import ceil
 from pathlib import Path
 
 import pandas as pd
+from matplotlib import font_manager
+from matplotlib import pyplot as plt
+from matplotlib.axis import Axis, XAxis
 from matplotlib.figure import Figure
 
+from stages.common.progress import log
 from stages.plotting.style import BLUE, GREY, ORANGE
 
 MODEL_NAMES = {"linear": "linear", "mean": "mean", "lstm": "LSTM"}
 MODEL_COLORS = {"linear": GREY, "mean": ORANGE, "lstm": BLUE}
+
+# Names of the data sets of stage `download` that are film reviews; other data are the user's texts.
+IMDB_DATA_NAMES = {"IMDB, official split", "IMDB training reviews only, held-out fifth"}
+
+MIN_FONT_SIZE = 5.0  # points
+CHAR_WIDTH = 0.6  # of a character, in font sizes
+LINE_HEIGHT = 1.2  # in font sizes
+
+
+def text_noun(data_name: str) -> str:
+    """Return what the figures call a text of this data set."""
+    return "review" if data_name in IMDB_DATA_NAMES else "text"
+
+
+@contextmanager
+def literal_text() -> Iterator[None]:
+    """Show "$" as it is: class names and words may contain it. For use as a decorator."""
+    with plt.rc_context({"text.parse_math": False}):
+        yield
+
+
+@cache
+def _glyphs() -> frozenset[int]:
+    font = font_manager.get_font(font_manager.findfont("DejaVu Sans"))
+    return frozenset(font.get_charmap())
+
+
+def has_glyphs(text: str) -> bool:
+    """Return True if the font of the figures can show every character of a text."""
+    return all(ord(c) in _glyphs() for c in text)
+
+
+def shorten(text: str, max_chars: int) -> str:
+    """Return a text, or its beginning and "…" if it is longer than `max_chars`."""
+    return text if len(text) <= max_chars else text[: max_chars - 1].rstrip() + "…"
+
+
+def printable_classes(classes: Sequence[str]) -> list[str]:
+    """Return the names of the classes; "class 3" for a name that the font cannot show."""
+    names = [name if has_glyphs(name) else f"class {i}" for i, name in enumerate(classes)]
+    for name, shown in zip(classes, names, strict=True):
+        if name != shown:
+            log(f"figures: the font cannot show the class name {name!r}: it is shown as {shown!r}")
+    return names
+
+
+def set_class_ticks(
+    axis: Axis, classes: Sequence[str], length: float, max_chars: int = 14, font_size: float = 12
+) -> None:
+    """Label the ticks 0, 1, ... of an axis with class names that do not overlap.
+
+    Names are shortened, rotated or made smaller as necessary. If there are still too many, only
+    every second, third, ... class is labelled.
+
+    Args:
+        axis: The axis.
+        classes: Names of the classes.
+        length: Length of the axis in points.
+        max_chars: Length to which names are shortened.
+        font_size: Font size in points, if there is room.
+    """
+    names = [shorten(name, max_chars) for name in classes]
+    per_class = length / len(names)
+    longest = max(len(name) for name in names)
+    rotated = isinstance(axis, XAxis) and longest * CHAR_WIDTH * font_size > per_class
+    step = 1
+    if rotated or not isinstance(axis, XAxis):
+        font_size = max(MIN_FONT_SIZE, min(font_size, per_class / LINE_HEIGHT))
+        step = ceil(font_size * LINE_HEIGHT / per_class)
+    axis.set_ticks(range(0, len(names), step), labels=names[::step])
+    axis.set_tick_params(labelsize=font_size, labelrotation=90 if rotated else 0)
 
 
 def read_csv(path: Path) -> pd.DataFrame:
@@ -19,4 +98,5 @@ def read_csv(path: Path) -> pd.DataFrame:
 
 def add_data_note(figure: Figure, data_name: str) -> None:
     """Name the data set in the lower right corner."""
-    figure.supxlabel(data_name, fontsize=9, color=GREY, ha="right", x=0.99)
+    note = shorten(data_name, 80)
+    figure.supxlabel(note, fontsize=9, color=GREY, ha="right", x=0.99)

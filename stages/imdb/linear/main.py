@@ -27,6 +27,7 @@ from stages.imdb.corpus.corpus import (
 from stages.imdb.corpus.params import Imdb
 from stages.imdb.corpus.predictions import Predictions, save_predictions
 from stages.imdb.linear.model import build_linear_model, count_parameters, fit_model
+from stages.imdb.linear.serialization import save_linear
 
 BATCH_ROWS = 5_000  # texts in memory at a time
 
@@ -58,6 +59,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--params", type=Path, default=Path("params.yaml"))
     parser.add_argument("--reviews", type=Path, required=True)
+    parser.add_argument("--model", type=Path, required=True, help="folder to write")
     parser.add_argument("--predictions", type=Path, required=True, help="of the test reviews")
     parser.add_argument("--unlabelled", type=Path, required=True, help="predictions of those")
     args = parser.parse_args()
@@ -81,6 +83,7 @@ def main() -> None:
     model = build_linear_model(params.linear, len(classes))
     with threadpool_limits(1):  # the last bits of a long sum depend on the number of threads
         fit_model(model, texts, labels)
+    save_linear(model, read_data_name(table.schema), classes, args.model)
     for split, path in (("test", args.predictions), ("unlabelled", args.unlabelled)):
         indices = np.flatnonzero(metadata["split"] == split)
         predictions = Predictions(

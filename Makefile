@@ -54,7 +54,7 @@ test: $(READY) ## check style and types, and run the tests
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
-	$(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+	$(BIN)/pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 .PHONY: plots
 plots: $(READY) ## write the page of all plots, dvc_plots/index.html; works offline

@@ -35,7 +35,7 @@ def train_steps(
     network.train()
     for epoch in range(params.epochs):
         for positions in bucketed_batches(lengths, params.batch_size, state.epoch_rng(epoch)):
-            rng, batch = state.step_rng(), indices[positions]
+            rng, batch = state.seed_step(), indices[positions]
             crops = [random_crop(corpus[i], params.max_length, rng) for i in batch]
             reviews = [drop_words(ids, params.word_dropout, rng) for ids in crops]
             ids, review_lens = collate(reviews)

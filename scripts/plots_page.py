@@ -61,28 +61,38 @@ HTML = """<!DOCTYPE html>
   const DASHES = [[1, 0], [7, 4], [2, 2], [10, 3, 2, 3]];
   const SPLITS = ["train", "test", "validation"];
 
-  // Show the files of a plot by these names instead of their paths, each with its color and dashes.
-  function nameFiles(plot, single) {
-    const found = plot.encoding.strokeDash.scale.domain.map(
-      file => [file, file.split(/[/.]/).filter(part => part in CURVES)]);
+  // In the data of a plot, replace the paths of the files by names. Return the curves as objects
+  // { name, parts }, where parts are the keys of CURVES that tell the files apart.
+  function nameFiles(rows) {
+    const files = [...new Set(rows.map(row => row.filename))];
+    const known = files.map(file => file.split(/[/.]/).filter(part => part in CURVES));
     const rank = part => Object.keys(CURVES).indexOf(part);
-    const curves = found
-      .map(([file, parts]) => [
-        file, parts.filter(part => !found.every(([, others]) => others.includes(part)))])
-      .sort(([, a], [, b]) => rank(a[0]) - rank(b[0]) || rank(a[1]) - rank(b[1]));
-    const names = curves.map(([, parts]) => parts.map(part => CURVES[part][0]).join(", "));
-    if (new Set(names).size < names.length || names.includes("")) return;
-    const nameOf = Object.fromEntries(curves.map(([file], i) => [file, names[i]]));
-    for (const row of plot.data.values) row.filename = nameOf[row.filename];
+    const curves = files.map((file, i) => {
+      const parts = known[i].filter(part => !known.every(others => others.includes(part)));
+      return { file, parts, name: parts.map(part => CURVES[part][0]).join(", ") || file };
+    });
+    if (new Set(curves.map(curve => curve.name)).size < files.length)
+      for (const curve of curves) curve.name = curve.file;
+    const nameOf = Object.fromEntries(curves.map(curve => [curve.file, curve.name]));
+    for (const row of rows) row.filename = nameOf[row.filename];
+    return curves.sort((a, b) =>
+      rank(a.parts[0]) - rank(b.parts[0]) || rank(a.parts[1]) - rank(b.parts[1]));
+  }
+
+  // Give each curve its dashes and, with one revision, its color. Then colors tell the models
+  // apart, and dashes the splits.
+  function styleCurves(plot, single) {
+    const curves = nameFiles(plot.data.values);
+    const domain = curves.map(curve => curve.name);
     const legend = { symbolSize: 900 };  // long enough to show the dashes
-    plot.encoding.strokeDash = { field: "filename", legend, scale: {
-      domain: names,
-      // With one revision, colors tell the models apart, and dashes the splits.
-      range: curves.map(([, parts], i) =>
-        DASHES[single && SPLITS.includes(parts.at(-1)) ? Number(parts.at(-1) !== "train") : i]),
-    } };
-    if (single) plot.encoding.color = { field: "filename", legend, scale: {
-      domain: names, range: curves.map(([, parts]) => CURVES[parts[0]][1]) } };
+    const dashes = curves.map(({ parts }, i) =>
+      DASHES[single && SPLITS.includes(parts.at(-1)) ? Number(parts.at(-1) !== "train")
+                                                     : i % DASHES.length]);
+    const colors = curves.map(({ parts }, i) =>
+      CURVES[parts[0]]?.[1] ?? Object.values(CURVES)[i % 10][1]);
+    plot.encoding.strokeDash = { field: "filename", legend, scale: { domain, range: dashes } };
+    if (single)
+      plot.encoding.color = { field: "filename", legend, scale: { domain, range: colors } };
   }
 
   // DVC calls vegaEmbed(element, plot) for each plot. This wrapper puts the legend below the plot,
@@ -93,7 +103,11 @@ HTML = """<!DOCTYPE html>
     const { color, strokeDash } = plot.encoding ?? {};
     const single = color?.scale?.domain.length === 1;
     if (single) plot.encoding.color = { value: "#0072B2" };
-    if (strokeDash?.scale) nameFiles(plot, single);
+    if (strokeDash?.scale) styleCurves(plot, single);
+    if (plot.facet?.row?.field === "filename") {
+      nameFiles(plot.data.values);
+      plot.facet.row.title = null;
+    }
     if (plot.width) plot.width = 440;
     plot.config = {
       font: "DejaVu Sans, Verdana, sans-serif",

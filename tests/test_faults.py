@@ -67,7 +67,7 @@ def suspended(processes: list[psutil.Process]) -> Iterator[None]:
     ("stage", "kill", "pattern", "shell"),
     [
         ("lstm", Kill("Ctrl-C", "all"), "*.safetensors", "sh"),
-        ("mean", Kill("SIGTERM", "all"), "*.safetensors", "bash"),
+        ("pretrain", Kill("SIGTERM", "all"), "*.safetensors", "bash"),
         ("lstm", Kill("SIGKILL", "stage"), "seed-?-fine-tuning.safetensors", "sh"),
         ("lstm", Kill("SIGKILL", "dvc"), "*.safetensors", "sh"),
         ("pretrain", Kill("SIGKILL", "dvc"), "*.safetensors", "bash"),

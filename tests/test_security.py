@@ -19,7 +19,7 @@ from stages.common.errors import UserError
 from stages.imdb.corpus import corpus, predictions
 from stages.imdb.models import serialization
 from stages.imdb.models.classifiers import MeanEmbeddingClassifier
-from stages.imdb.predict import Predictor, format_prediction, predict
+from stages.imdb.predict import NetworkEnsemble, Predictor, format_record, predict
 from tests.conftest import ROOT, Run
 
 SOURCES = sorted(
@@ -166,7 +166,7 @@ def test_predict_reports_a_hostile_model_in_one_line_without_escapes(
     stage: Run, model: Path, tmp_path: Path, name: str
 ) -> None:
     folder = copy_with(model, tmp_path, **HOSTILE[name])
-    done = stage("imdb.predict", "--models", folder, "--", "a film")
+    done = stage("imdb.predict", "--model", folder, "a film")
     assert done.returncode == 1
     assert done.stderr.startswith(f"error: {folder}")
     assert "Traceback" not in done.stderr
@@ -184,7 +184,7 @@ def test_a_file_that_does_not_hold_predictions_is_refused(tmp_path: Path, conten
 def test_the_output_of_predict_has_no_escape_sequences(model: Path, text: str) -> None:
     predictor = Predictor(model)
     for record in predict([text, f"good {text} film"], [predictor], explain=True):
-        lines = format_prediction(record, [predictor], color=False).splitlines()
+        lines = format_record(record, color=False, show_text=True).splitlines()
         assert all(line.isprintable() for line in [*lines, json.dumps(record)])
 
 
@@ -195,12 +195,13 @@ def test_an_html_entity_with_thousands_of_digits_is_ignored(model: Path) -> None
 
 def test_the_only_escape_sequences_of_an_explanation_are_its_colors(model: Path) -> None:
     predictor = Predictor(model)
-    assert isinstance(predictor.network, MeanEmbeddingClassifier)
+    assert isinstance(predictor.model, NetworkEnsemble)
+    [network] = predictor.model.networks
     with torch.no_grad():
-        predictor.network.embedding.weight.copy_(torch.tensor([[0.0, 0], [9, 9], [9, 9], [9, 9]]))
-        predictor.network.output.weight.copy_(torch.tensor([[1.0, 1]]))
+        network.embedding.weight.copy_(torch.tensor([[0.0, 0], [9, 9], [9, 9], [9, 9]]))
+        network.output.weight.copy_(torch.tensor([[1.0, 1]]))
     (record,) = predict(["\x1b]0;owned\x07 good \x9b31m film"], [predictor], explain=True)
-    colored = format_prediction(record, [predictor], color=True)
+    colored = format_record(record, color=True, show_text=True)
     plain = re.sub(r"\x1b\[30;48;5;\d+m|\x1b\[0m", "", colored)
     assert plain != colored
     assert all(line.isprintable() for line in plain.splitlines())

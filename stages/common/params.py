@@ -1,4 +1,4 @@
-"""Read one section of `params.yaml` and validate it: a typing error is an error, not a default."""
+"""Read and validate a section of `params.yaml`: a misspelled key or a wrong type is an error."""
 
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar

@@ -1,4 +1,4 @@
-"""Damaged and hostile archives. The download stage must refuse them and write nothing."""
+"""Hostile archives. The download stage must refuse them and write nothing."""
 
 import gzip
 import io
@@ -6,13 +6,13 @@ import os
 import subprocess
 import sys
 import tarfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import yaml
 
 from tests.clone import ROOT
-from tests.imdb.made_up import PER_CLASS, files, pack
+from tests.imdb.made_up import PER_CLASS
 
 Extra = Callable[[tarfile.TarFile], None]
 REVIEW = "aclImdb/train/pos/99_9.txt"
@@ -60,26 +60,6 @@ def bomb(path: Path, info: tarfile.TarInfo) -> Path:
     header = gzip.compress(info.tobuf(tarfile.USTAR_FORMAT), mtime=0)
     path.write_bytes(header + zeros * (info.size // (1 << 20) + 1))  # gzip files can be joined
     return path
-
-
-def hostile_archives(path: Path) -> Iterator[str]:
-    """Write one archive after another to `path`; yield what is wrong with it."""
-    for name, extra in EXTRA.items():
-        pack(files(), path, extra)
-        yield name
-    for kind in (tarfile.REGTYPE, tarfile.XHDTYPE, tarfile.GNUTYPE_LONGNAME):
-        info = tarfile.TarInfo("aclImdb/imdb.vocab")
-        info.type, info.size = kind, 5 << 30
-        bomb(path, info)
-        yield f"a bomb of 5 GiB, member type {kind.decode()}"
-    whole = pack(files(), path).read_bytes()
-    for fraction in (0.0, 0.1, 0.5, 0.9):
-        path.write_bytes(whole[: int(fraction * len(whole))])
-        yield f"truncated to {fraction:.0%}"
-    incomplete = files()
-    del incomplete["aclImdb/train/pos/7_9.txt"]
-    pack(incomplete, path)
-    yield "one review missing"
 
 
 def refusal_error(archive: Path, folder: Path) -> str:

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from stages.imdb.engine import checkpoint
-from stages.imdb.engine.checkpoint import Checkpoint, TrainState, fingerprint
+from stages.imdb.engine.checkpoint import Checkpoint, TrainState, training_fingerprint
 from tests.clone import ROOT
 from tests.imdb.training_setup import SmallPretraining, SmallTraining, same_weights, weights
 
@@ -119,18 +119,19 @@ def test_the_fingerprint_depends_on_parameters_and_data(tmp_path: Path) -> None:
     folder = tmp_path / "reviews"
     folder.mkdir()
     (folder / "ids").write_bytes(b"1")
-    first = fingerprint({"epochs": 1}, [folder])
-    assert fingerprint({"epochs": 1}, [folder]) == first
-    assert fingerprint({"epochs": 2}, [folder]) != first
+    first = training_fingerprint({"epochs": 1}, [folder])
+    assert training_fingerprint({"epochs": 1}, [folder]) == first
+    assert training_fingerprint({"epochs": 2}, [folder]) != first
     (folder / "ids").write_bytes(b"2")
-    assert fingerprint({"epochs": 1}, [folder]) != first
+    assert training_fingerprint({"epochs": 1}, [folder]) != first
 
 
 def test_the_fingerprint_depends_on_the_code_that_the_stage_imports(tmp_path: Path) -> None:
     stages = shutil.copytree(ROOT / "stages", tmp_path / "stages")
     code = (
         "import stages.imdb.training.main\n"
-        "from stages.imdb.engine.checkpoint import fingerprint\nprint(fingerprint(1, []))"
+        "from stages.imdb.engine.checkpoint import training_fingerprint\n"
+        "print(training_fingerprint(1, []))"
     )
 
     def current() -> str:

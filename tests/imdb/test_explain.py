@@ -1,13 +1,17 @@
 """Attributions of predictions to words."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
-from stages.imdb.explain import attributions
+from stages.imdb.explain import attributions, ngram_attributions
+from stages.imdb.linear.serialization import load_linear
 from stages.imdb.models.batches import collate
 from stages.imdb.models.classifiers import LSTMClassifier, MeanEmbeddingClassifier, Network
+from tests.imdb.untrained import save_small_linear
 
 IDS = np.array([3, 9, 9, 14, 2], np.int32)
 
@@ -57,3 +61,19 @@ def test_a_bigram_is_attributed_to_both_of_its_words_in_the_mean() -> None:
     after, _ = attributions(network, ids)
     added = network.output.weight.sum().item() / 3  # the mean is over 2 words and 1 bigram
     assert after - before == pytest.approx([added / 2, added / 2], abs=1e-6)
+
+
+@pytest.mark.parametrize("num_classes", [2, 3])
+def test_an_ngram_is_attributed_to_its_words_and_occurrences(
+    tmp_path: Path, num_classes: int
+) -> None:
+    model = load_linear(save_small_linear(tmp_path, num_classes))
+    tokens = ["a", "great", "film", "great", "unknown"]
+    contributions, expected_bias = model.contributions(tokens, 1)
+    assert {*contributions} == {"a", "great", "film", "a great", "great film"}
+    values, bias = ngram_attributions(model, tokens, 1)
+    assert bias == expected_bias
+    assert values.sum() == pytest.approx(sum(contributions.values()), abs=1e-6)
+    assert values[4] == 0
+    assert values[3] == pytest.approx(contributions["great"] / 2)  # one of two occurrences
+    assert values[0] == pytest.approx(contributions["a"] + contributions["a great"] / 2)

@@ -20,7 +20,7 @@ COMMANDS = {
         "--corpus {bad} --live {out}.live --checkpoints {out}.tmp --out {out}",
     "imdb.training.main":
         "mean --corpus {bad} --live {out}.live --checkpoints {out}.tmp --out {out}",
-    "imdb.models.predict_test": "--model {bad} --corpus {bad} --predictions {out}",
+    "imdb.models.predict_split": "--model {bad} --corpus {bad} --predictions {out}",
     "imdb.evaluation.evaluate":
         "--predictions {bad} --corpus {bad} --metrics {out} --curves {out}",
     "imdb.evaluation.compare":

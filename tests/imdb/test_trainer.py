@@ -56,7 +56,7 @@ def test_the_adversarial_update_is_at_the_embeddings_where_the_loss_rises(
     state: TrainState[Network] = TrainState(network, [], seed=0)
     phase = Phase("fine-tuning", make_params().lstm, adv_epsilon=0.1)
     batch, shard = (ids, lengths, targets), distributed.shard_batch(2)
-    _, loss = objective.update(network, state, phase, batch, shard, lr=0.1)
+    _, loss = objective.training_step(network, state, phase, batch, shard, lr=0.1)
     assert loss == pytest.approx(clean_loss.item())
     assert worst_loss > clean_loss
     expected = torch.zeros(50, 6)
@@ -68,7 +68,9 @@ def test_the_adversarial_update_is_at_the_embeddings_where_the_loss_rises(
     assert not torch.allclose(gradients[0], expected)
 
     gradients.clear()
-    objective.update(network, state, Phase("training", make_params().lstm), batch, shard, lr=0.1)
+    objective.training_step(
+        network, state, Phase("training", make_params().lstm), batch, shard, lr=0.1
+    )
     assert len(gradients) == 1, "without adv_epsilon there is one update"
 
 
@@ -114,7 +116,7 @@ def test_only_the_bigrams_that_occur_are_trained(tmp_path: Path) -> None:
 
 def test_finetuning_draws_other_random_numbers_than_the_training() -> None:
     first, second = (TrainState(nn.Linear(1, 1), [], seed=1, phase=phase) for phase in (0, 1))
-    assert first.step_rng().random() != second.step_rng().random()
+    assert first.seed_step().random() != second.seed_step().random()
     assert first.epoch_rng(0).random() != second.epoch_rng(0).random()
 
 

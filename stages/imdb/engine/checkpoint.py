@@ -45,7 +45,7 @@ class TrainState(Generic[NetworkT]):
         phase: Number of the phase, for trainings that have several.
         step: Number of steps done.
         totals: Sums since the last point of the curves.
-        hidden_state: Tensors that one step passes to the next.
+        hidden_state: Tensors that one step passes to the next: h and c of a language model's LSTM.
         history: The points of the curves so far.
     """
 
@@ -62,15 +62,18 @@ class TrainState(Generic[NetworkT]):
         """Return the random generator for the order of the reviews in an epoch."""
         return np.random.default_rng([self.seed, 0, epoch, self.phase])
 
-    def step_rng(self, rank: int = 0) -> np.random.Generator:
-        """Return the random generator of the current step, and seed PyTorch's for it.
+    def seed_step(self, rank: int = 0) -> np.random.Generator:
+        """Seed PyTorch for the current step, and return NumPy's random generator for it.
 
         Args:
             rank: Added to PyTorch's seed, so that each rank draws a dropout mask of its own.
         """
         rng = np.random.default_rng([self.seed, 1, self.step, self.phase])
-        # torch.manual_seed also seeds every GPU, which takes much longer.
-        torch.default_generator.manual_seed(int(rng.integers(2**63)) + rank)
+        seed = int(rng.integers(2**63)) + rank
+        # torch.manual_seed does both, but it also prepares GPUs that are not in use, which is slow.
+        torch.default_generator.manual_seed(seed)
+        if torch.cuda.is_initialized():
+            torch.cuda.manual_seed(seed)
         return rng
 
     def accumulate(self, **values: float) -> None:
@@ -83,13 +86,13 @@ class Checkpoint:
     """A file with the state of one training."""
 
     def __init__(self, path: Path, fingerprint: str) -> None:
-        """`fingerprint`: see `fingerprint`; a file with another one is not used."""
+        """Use the file `path`, unless it has another fingerprint than `training_fingerprint`'s."""
         self.path, self.fingerprint = path, fingerprint
-        self.saved = time.monotonic()
+        self.last_saved = time.monotonic()
 
     def is_due(self) -> bool:
         """Return True on rank 0 if the last checkpoint is SAVE_INTERVAL old."""
-        return distributed.is_main_process() and time.monotonic() - self.saved >= SAVE_INTERVAL
+        return distributed.is_main_process() and time.monotonic() - self.last_saved >= SAVE_INTERVAL
 
     def save(self, state: TrainState[NetworkT]) -> None:
         """Write the file on rank 0; do nothing on the others."""
@@ -98,7 +101,7 @@ class Checkpoint:
             with atomic_write(self.path) as temporary:
                 tensors = _tensors(state)
                 safetensors.torch.save_file(tensors, temporary, {"metadata": json.dumps(metadata)})
-        self.saved = time.monotonic()
+        self.last_saved = time.monotonic()
 
     def resume(self, state: TrainState[NetworkT]) -> None:
         """Load the file into `state`, if there is one for this training; on all ranks."""
@@ -130,11 +133,12 @@ class Checkpoint:
 
 
 def _progress(state: TrainState[NetworkT]) -> list[object]:
+    """Return the part of the state that is stored as JSON."""
     return [state.step, state.totals, state.history]
 
 
 def _tensors(state: TrainState[NetworkT]) -> dict[str, Tensor]:
-    """Return every tensor of the state by name."""
+    """Return every tensor of the state, with the keys network/…, hidden_state/… and optimizer/…"""
     tensors = {f"network/{name}": weight for name, weight in state.network.state_dict().items()}
     tensors |= {f"hidden_state/{name}": tensor for name, tensor in state.hidden_state.items()}
     for number, optimizer in enumerate(state.optimizers):
@@ -168,7 +172,7 @@ def _restore(
         optimizer.load_state_dict({"state": values, "param_groups": groups})
 
 
-def fingerprint(params: object, inputs: Iterable[Path]) -> str:
+def training_fingerprint(params: object, inputs: Iterable[Path]) -> str:
     """Return a digest of everything that the result of a training depends on.
 
     That is its parameters, its input files, the versions of its libraries, the number of processes

@@ -2,7 +2,7 @@
 
 Each process, called a rank, holds the whole network and trains on its shard of every batch. The
 batch size and the learning rate do not depend on the number of processes. Without torchrun there
-is one process, and every function here returns its argument unchanged.
+is one process, rank 0, and the collective operations do nothing.
 """
 
 from dataclasses import dataclass
@@ -76,7 +76,7 @@ def all_reduce_sum(*values: float) -> list[float]:
 def gather_batch(local: Tensor, dim: int, shard: Shard, batch_size: int) -> Tensor:
     """Assemble a tensor of the whole batch from the part of each rank.
 
-    `local` holds the entries of `shard.indices` along `dim`, of `batch_size` in the whole batch.
+    Dimension `dim` has `shard.count` entries in `local` and `batch_size` entries in the result.
     """
     if world_size() == 1:
         return local

@@ -17,9 +17,9 @@ class SparseAdam(torch.optim.Optimizer):
 
     Most rows of an embedding matrix do not occur in a batch. Only the rows that do are updated,
     and only their moments; the bias correction counts the steps of the whole matrix. This is what
-    `torch.optim.SparseAdam` computes, except for rounding. With it, a training step of the mean
-    takes 1.27 times as long, and of the LSTM 1.03 times (Intel Xeon with AMX, one thread, medians
-    of 9 rounds of `python -m benchmarks.optim`).
+    `torch.optim.SparseAdam` computes, except for rounding. With PyTorch's, a training step of the
+    mean takes 1.27 times as long, and of the LSTM 1.03 times (Intel Xeon with AMX, one thread,
+    medians of 9 rounds of `python -m benchmarks.optim`).
     """
 
     def __init__(

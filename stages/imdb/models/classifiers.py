@@ -37,6 +37,7 @@ class MeanEmbeddingClassifier(nn.Module):
         self.output = nn.Linear(embedding_dim, num_logits(num_classes))
 
     def forward(self, ids: Tensor, lengths: Tensor) -> Tensor:
+        """Return the logits; see the module's description."""
         # The one-hot matrix of a review times the embedding matrix, summed over the words, is the
         # sum of the words' embeddings. Each distinct word of the batch is looked up once, so that
         # its gradient is one row. The row of PAD is zero.
@@ -90,7 +91,7 @@ class LSTMClassifier(nn.Module):
         self.matmul_dtype = get_matmul_dtype("auto", CPU)
 
     def forward(self, ids: Tensor, lengths: Tensor, perturbation: Tensor | None = None) -> Tensor:
-        """Classify reviews.
+        """Return the logits.
 
         Args:
             ids, lengths: See the module's description.
@@ -144,7 +145,7 @@ class HashedBigramEmbedding(nn.Embedding):
 def init_embedding_(embedding: nn.Embedding) -> None:
     """Initialize an embedding in place with standard deviation 0.1.
 
-    PyTorch's default, 1, takes much longer to train away.
+    With PyTorch's default, 1, the training is much slower.
     """
     nn.init.normal_(embedding.weight, std=0.1)
     with torch.no_grad():

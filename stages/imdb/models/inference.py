@@ -35,12 +35,20 @@ def predict_proba(network: Network, reviews: Sequence[Ids]) -> Probabilities:
     return probabilities
 
 
-def predict_proba_ensemble(
+def predict_proba_each(
     networks: Sequence[Network], reviews: Sequence[Ids], desc: str
 ) -> Probabilities:
-    """Return the probabilities by each network, float32 [networks × reviews × num_classes].
+    """Return the probabilities that each network predicts.
 
-    Each processor works on a batch of its own with one thread. `desc` labels the progress.
+    Each processor works on a batch of its own with one thread.
+
+    Args:
+        networks: In evaluation mode, all for the same classes.
+        reviews: Word ids of each review, int32 [review_len].
+        desc: Label of the progress.
+
+    Returns:
+        float32 [networks × reviews × num_classes].
     """
     shape = (len(networks), len(reviews), networks[0].num_classes)
     probabilities = np.empty(shape, dtype=np.float32)

@@ -20,8 +20,9 @@ from torch import Tensor, nn
 from stages.common.errors import UserError
 from stages.common.files import write_json
 from stages.common.params import ParamsSection
-from stages.imdb.corpus.corpus import MAX_CLASSES, read_vocab
+from stages.imdb.corpus.corpus import MAX_CLASSES, read_vocab, write_vocab
 from stages.imdb.models.classifiers import LSTMClassifier, MeanEmbeddingClassifier, Network
+from stages.imdb.models.device import CPU, get_matmul_dtype
 
 ModelName = Literal["mean", "lstm"]
 Size = Annotated[int, Field(ge=1, le=1 << 31)]
@@ -35,20 +36,25 @@ class ModelConfig(ParamsSection):
     data_name: str
     classes: Annotated[list[ClassName], Field(min_length=2, max_length=MAX_CLASSES)]
     seeds: Annotated[list[int], Field(min_length=1)]
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"  # of the matrix products
     kwargs: dict[str, Size]
+
+
+CLASSES: dict[ModelName, type[Network]] = {"mean": MeanEmbeddingClassifier, "lstm": LSTMClassifier}
 
 
 def build_model(config: ModelConfig) -> Network:
     """Return the network that `config` describes, with initial weights."""
-    if config.model == "mean":
-        return MeanEmbeddingClassifier(**config.kwargs, num_classes=len(config.classes))
-    return LSTMClassifier(**config.kwargs, num_classes=len(config.classes))
+    network = CLASSES[config.model](**config.kwargs, num_classes=len(config.classes))
+    if isinstance(network, LSTMClassifier):
+        network.matmul_dtype = get_matmul_dtype(config.precision, CPU)
+    return network
 
 
 def save_config(config: ModelConfig, vocab: list[str], folder: Path) -> None:
     """Write what all seeds share into an existing folder."""
     write_json(folder / "config.json", config.model_dump())
-    (folder / "vocab.txt").write_text("".join(word + "\n" for word in vocab), "utf-8")
+    write_vocab(vocab, folder)
 
 
 def save_weights(network: nn.Module, folder: Path, seed: int) -> None:
@@ -121,11 +127,12 @@ def load_model(folder: Path, seed: int | None = None) -> tuple[Network, list[str
     try:
         _check_sizes(config.kwargs, weights)
         network = build_model(config)
+        _check_shapes(network, weights)
         network.load_state_dict(weights)
         vocab = read_vocab(folder / "vocab.txt")
     except FileNotFoundError as error:
         raise UserError(f"{error.filename}: no such file; train the model: dvc repro") from None
-    except (RuntimeError, TypeError, UnicodeDecodeError) as error:
+    except (RuntimeError, TypeError, ValueError) as error:
         reason = str(error).splitlines()[0]
         raise UserError(f"{folder}: damaged ({reason}); train again: dvc repro -f") from None
     if len(vocab) != network.vocab_size:
@@ -137,24 +144,30 @@ def load_model(folder: Path, seed: int | None = None) -> tuple[Network, list[str
 
 
 def _check_sizes(kwargs: dict[str, int], weights: dict[str, Tensor]) -> None:
-    """Compare the sizes in the configuration with the weights before any memory is allocated.
+    """Check that the network does not need more memory than its weights, before it is built.
 
-    A damaged configuration could ask for more memory than there is.
+    Raises:
+        RuntimeError: If a size is not that of a weight.
+    """
+    shapes = [weight.shape for weight in weights.values() if weight.ndim == 2]
+    max_rows, columns = max(shape[0] for shape in shapes), {shape[1] for shape in shapes}
+    for name, size in kwargs.items():
+        is_rows = name in ("vocab_size", "num_buckets")
+        if size > max_rows if is_rows else size not in columns:
+            raise RuntimeError(f"no weight has the size {name} = {size} of config.json")
+
+
+def _check_shapes(network: Network, weights: dict[str, Tensor]) -> None:
+    """Compare the shapes of a network's weights with those of a file.
 
     Raises:
         RuntimeError: If they differ.
     """
-    vocab_size, dim = kwargs.get("vocab_size", 0), kwargs.get("embedding_dim", 0)
-    num_buckets, hidden_size = kwargs.get("num_buckets", 0), kwargs.get("hidden_size", 0)
-    expected = {
-        "embedding.weight": (vocab_size if hidden_size else vocab_size + num_buckets, dim),
-        "bigrams.weight": (1 + num_buckets, dim) if hidden_size and num_buckets else None,
-        "lstm.weight_hh_l0": (4 * hidden_size, hidden_size) if hidden_size else None,
-    }
-    for name, shape in expected.items():
-        found = tuple(weights[name].shape) if name in weights else None
-        if found != shape:
-            raise RuntimeError(f"{name} has the shape {found}, expected {shape}")
+    expected = network.state_dict()
+    for name in sorted({*expected, *weights}):
+        found, wanted = (tuple(w[name].shape) if name in w else None for w in (weights, expected))
+        if found != wanted:
+            raise RuntimeError(f"{name} has the shape {found}, expected {wanted}")
 
 
 def _weights_path(folder: Path, seed: int) -> Path:

@@ -20,7 +20,7 @@ from stages.imdb.models.device import CPU, autocast, get_matmul_dtype
 State = tuple[Tensor, Tensor]
 CHUNK = 512  # positions per chunk of the softmax: their logits stay in the processor's cache
 READAHEAD = 32  # windows of text read at a time
-BOS = np.array([PAD], np.int32)  # begin of a review; PAD has no other use in a language model
+BOS = np.array([PAD], np.int32)  # beginning of a review; a language model has no padding
 UNIGRAM_POWER = 0.75  # exponent of the word counts when sampling (Mikolov et al. 2013)
 
 

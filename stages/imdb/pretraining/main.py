@@ -15,7 +15,7 @@ from stages.common.progress import log
 from stages.imdb.corpus.corpus import PAD, Corpus, group_train_val_split, load_corpus
 from stages.imdb.corpus.params import Imdb
 from stages.imdb.engine import distributed, launcher
-from stages.imdb.engine.checkpoint import Checkpoint, fingerprint
+from stages.imdb.engine.checkpoint import Checkpoint, training_fingerprint
 from stages.imdb.engine.malloc import tune_malloc
 from stages.imdb.models.device import get_device, get_matmul_dtype
 from stages.imdb.pretraining.language_model import LanguageModel
@@ -29,7 +29,7 @@ def pretrain(args: argparse.Namespace, params: Imdb, corpus: Corpus) -> None:
     lstm = params.lstm
     sizes = (params.embedding_dim, lstm.hidden_size, lstm.bigram_buckets)
     own_params = (params.pretrain, sizes, params.validation)
-    identity = fingerprint((own_params, device.type, dtype), [args.corpus])
+    identity = training_fingerprint((own_params, device.type, dtype), [args.corpus])
     distributed.check_same_config(identity)
     labelled, _ = group_train_val_split(corpus.metadata, params.validation)
     unlabelled = corpus.split_indices("unlabelled")

@@ -81,7 +81,7 @@ def train_language_model(
                 windows = streams.windows(shard.indices, params.bptt, i, steps_per_epoch)
 
             # Forward, backward and update. All ranks draw the same negative samples.
-            state.step_rng()
+            state.seed_step()
             sampled = sampler.draw().to(device)
             window = next(windows).to(device)
             lstm_state = (hidden["h"].contiguous(), hidden["c"].contiguous()) if hidden else None

@@ -44,7 +44,7 @@ class Phase:
     """One phase of a training.
 
     Attributes:
-        name: For messages.
+        name: For messages and the file name of the checkpoint.
         params: Its hyperparameters.
         adv_epsilon: Size of the adversarial perturbation; 0: no adversarial training.
     """
@@ -62,7 +62,8 @@ def model_params(model: ModelName, params: Imdb) -> TrainingParams:
 def training_phases(model: ModelName, params: Imdb) -> list[Phase]:
     """Return the phases of a training, in order.
 
-    The LSTM is fine-tuned after its training, on the labelled reviews only.
+    After its training, the LSTM is fine-tuned on the labelled reviews only, with a new optimizer
+    and a new learning rate schedule. Its other hyperparameters are those of the training.
     """
     phases = [Phase("training", model_params(model, params))]
     finetune = params.lstm.finetune
@@ -86,5 +87,6 @@ def make_config(model: ModelName, params: Imdb, corpus: Corpus) -> ModelConfig:
         data_name=corpus.data_name,
         classes=list(corpus.classes),
         seeds=params.seeds,
+        precision=params.train.precision,
         kwargs=kwargs,
     )

@@ -24,7 +24,7 @@ from stages.common.progress import log
 from stages.imdb.corpus.corpus import Corpus, group_train_val_split, load_corpus
 from stages.imdb.corpus.params import Imdb
 from stages.imdb.engine import distributed, launcher
-from stages.imdb.engine.checkpoint import fingerprint
+from stages.imdb.engine.checkpoint import training_fingerprint
 from stages.imdb.engine.malloc import HUGEPAGES_ENV, tune_malloc
 from stages.imdb.models.device import get_device, get_matmul_dtype
 from stages.imdb.models.serialization import save_config
@@ -60,7 +60,7 @@ def train_model(args: argparse.Namespace, params: Imdb, corpus: Corpus) -> None:
     dtype = get_matmul_dtype(params.train.precision, device)
     inputs = [path for path in (args.corpus, args.pretrained, args.teacher) if path]
     own_params = (model_params(args.model, params), params.embedding_dim, params.validation)
-    identity = fingerprint((own_params, device.type, dtype), inputs)
+    identity = training_fingerprint((own_params, device.type, dtype), inputs)
     distributed.check_same_config(identity)
     train_indices, val_indices = group_train_val_split(corpus.metadata, params.validation)
     is_main = distributed.is_main_process()

@@ -12,8 +12,8 @@ from stages.imdb.models.classifiers import LSTMClassifier, Network
 from stages.imdb.training.job import Phase
 
 
-def update(
-    model: Any,
+def training_step(
+    ddp_network: Any,
     state: TrainState[Network],
     phase: Phase,
     batch: tuple[Tensor, Tensor, Tensor],
@@ -28,7 +28,7 @@ def update(
     per batch train faster than one with the sum of both gradients.
 
     Args:
-        model: `state.network`, or its DistributedDataParallel wrapper.
+        ddp_network: `state.network`, or its DistributedDataParallel wrapper.
         state: The network and its optimizers.
         phase: Its `adv_epsilon` is ε; 0: no adversarial training.
         batch: ids, lengths and targets of this rank's shard.
@@ -47,7 +47,7 @@ def update(
         optim.step(state.optimizers, lr)
 
     if not phase.adv_epsilon:
-        logits = model(ids, lengths)
+        logits = ddp_network(ids, lengths)
         loss = cross_entropy(logits, targets)
         backward_and_step(loss)
         return logits, loss.item()
@@ -56,13 +56,13 @@ def update(
     with torch.no_grad():
         embeddings = state.network.embed(ids)
     delta = torch.zeros_like(embeddings, requires_grad=True)  # its gradient is that of e
-    logits = model(ids, lengths, delta)
+    logits = ddp_network(ids, lengths, delta)
     loss = cross_entropy(logits, targets)
     backward_and_step(loss)
     assert delta.grad is not None  # noqa: S101
     size = phase.adv_epsilon * per_example_norm(embeddings)
     perturbation = size * delta.grad / (per_example_norm(delta.grad) + 1e-12)
-    backward_and_step(cross_entropy(model(ids, lengths, perturbation), targets))
+    backward_and_step(cross_entropy(ddp_network(ids, lengths, perturbation), targets))
     return logits, loss.item()
 
 

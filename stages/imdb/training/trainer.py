@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.nn import functional as F  # noqa: N812  its name in every PyTorch text
 
 from stages.common.errors import UserError
+from stages.common.processes import cpu_count
 from stages.common.progress import log, progress
 from stages.imdb.corpus.corpus import Corpus, Indices, load_corpus
 from stages.imdb.corpus.predictions import load_predictions
@@ -24,7 +25,7 @@ from stages.imdb.models.device import get_device, get_matmul_dtype, seed_everyth
 from stages.imdb.models.inference import predict_proba
 from stages.imdb.models.serialization import build_model, load_pretrained, save_weights
 from stages.imdb.training.job import Job, Phase, training_phases
-from stages.imdb.training.objective import update
+from stages.imdb.training.objective import training_step
 
 LOG_POINTS = 5  # validations, and points of the curves, per phase
 WARMUP_FRACTION = 0.05  # of all steps, during which the learning rate rises
@@ -128,10 +129,13 @@ def train_phase(
     checkpoint.resume(state)
     first_step = state.step
 
-    model = distributed.wrap(network)
+    ddp_network = distributed.wrap(network)
     network.train()
     desc = f"{job.config.model}, seed {state.seed}, {phase.name}"
-    steps = progress(range(first_step, num_steps), num_steps, desc, initial=first_step)
+    steps = progress(
+        range(first_step, num_steps), num_steps, desc, initial=first_step,
+        position=job.params.seeds.index(state.seed) % cpu_count(),
+    )  # fmt: skip
     with live_curves(job.live / f"seed-{state.seed}", state.history) as add_point:
         for step in steps:
             epoch, i = divmod(step, steps_per_epoch)
@@ -140,7 +144,7 @@ def train_phase(
 
             # Data: crop the reviews, drop words, and take this rank's shard of the batch.
             batch = data.indices[batches[i]]
-            rng = state.step_rng(distributed.rank())
+            rng = state.seed_step(distributed.rank())
             crops = [random_crop(data.corpus[j], params.max_length, rng) for j in batch]
             reviews = [drop_words(ids, params.word_dropout, rng) for ids in crops]
             shard = distributed.shard_batch(len(batch))
@@ -150,10 +154,13 @@ def train_phase(
 
             # Forward, backward and update.
             lr = params.learning_rate * warmup_cosine(step / num_steps)
-            logits, loss = update(model, state, phase, (ids, review_lens, targets), shard, lr)
+            logits, loss = training_step(
+                ddp_network, state, phase, (ids, review_lens, targets), shard, lr
+            )
             state.step += 1
 
-            # Totals since the last point of the curves.
+            # Totals since the last point of the curves. An idle rank has trained on a review of
+            # another rank, which does not count.
             correct = logits_to_probs(logits).argmax(1) == targets.argmax(1)
             mean_loss, num_correct = distributed.all_reduce_sum(
                 loss * shard.loss_weight, int(correct[: shard.count].sum())
@@ -180,16 +187,19 @@ def train_phase(
         checkpoint.save(state)
 
 
-def warmup_cosine(progress: float) -> float:
-    """Return the learning rate relative to its peak: linear warm-up, then cosine decay to zero."""
-    return min(1.0, (progress + 1e-4) / WARMUP_FRACTION) * (1 + math.cos(math.pi * progress)) / 2
+def warmup_cosine(done: float) -> float:
+    """Return the learning rate relative to its peak: linear warm-up, then cosine decay to zero.
+
+    `done` is the fraction of the steps that are done; 1e-4 keeps the first step from being zero.
+    """
+    return min(1.0, (done + 1e-4) / WARMUP_FRACTION) * (1 + math.cos(math.pi * done)) / 2
 
 
 def measure(job: Job, state: TrainState[Network], corpus: Corpus, examples_seen: int) -> Point:
     """Validate the network; return and log a point of the curves."""
     n = state.totals["n"]
     point = {
-        "step": float(examples_seen),
+        "step": float(examples_seen),  # DVCLive's name of the x axis
         "train/loss": state.totals["loss"] / n,
         "train/accuracy": state.totals["correct"] / n,
     }

@@ -6,7 +6,7 @@ from pathlib import Path
 from stages.common.errors import run_main
 from stages.imdb.corpus.corpus import load_corpus
 from stages.imdb.corpus.predictions import Predictions, save_predictions
-from stages.imdb.models.inference import predict_proba_ensemble
+from stages.imdb.models.inference import predict_proba_each
 from stages.imdb.models.serialization import load_config, load_model
 
 
@@ -27,7 +27,7 @@ def main() -> None:
         classes=config.classes,
         num_parameters=sum(weight.numel() for weight in networks[0].parameters()),
         seeds=config.seeds,
-        probabilities=predict_proba_ensemble(networks, test, f"{config.model}: test reviews"),
+        probabilities=predict_proba_each(networks, test, f"{config.model}: test reviews"),
     )
     save_predictions(predictions, args.predictions)
 

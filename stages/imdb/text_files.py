@@ -1,0 +1,98 @@
+"""Read texts to classify: the lines of a text file, or a column of a table."""
+
+import codecs
+from collections.abc import Iterator
+from io import BufferedReader, TextIOWrapper
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from stages.common.errors import UserError
+
+if TYPE_CHECKING:
+    import pandas as pd  # slow to import, and needed for tables only
+
+BYTE_ORDER_MARKS = {  # UTF-32 first: its mark starts with that of UTF-16
+    codecs.BOM_UTF32_LE: "utf-32",
+    codecs.BOM_UTF32_BE: "utf-32",
+    codecs.BOM_UTF8: "utf-8-sig",
+    codecs.BOM_UTF16_LE: "utf-16",
+    codecs.BOM_UTF16_BE: "utf-16",
+}
+TABLE_SUFFIXES = (".csv", ".tsv", ".parquet", ".pq")
+
+
+def detect_encoding(start: bytes) -> str:
+    """Return the encoding that the byte order mark names, or UTF-8 if there is none."""
+    return next((BYTE_ORDER_MARKS[m] for m in BYTE_ORDER_MARKS if start.startswith(m)), "utf-8")
+
+
+def iter_lines(file: BufferedReader, name: str) -> Iterator[str]:
+    """Yield the lines of a file without their line ends.
+
+    Args:
+        file: The file, open at its start.
+        name: Name of the file for error messages.
+
+    Raises:
+        UserError: If a line is not UTF-8, and no byte order mark names another encoding.
+    """
+    encoding = detect_encoding(file.peek(4)[:4])
+    errors = "surrogateescape" if encoding.startswith("utf-8") else "strict"
+    number = 0
+    try:
+        for line in TextIOWrapper(file, encoding, errors):
+            number += 1
+            line.encode("utf-8")  # fails for a byte that was not UTF-8
+            yield line.rstrip("\n")
+    except UnicodeEncodeError:
+        raise UserError(
+            f"{name}: line {number} is not in UTF-8; save the file as UTF-8, for example with"
+            " iconv -f WINDOWS-1252 -t UTF-8"
+        ) from None
+    except UnicodeDecodeError as error:
+        raise UserError(
+            f"{name}: damaged after line {number} ({error.reason} in {encoding}); save it as UTF-8"
+        ) from None
+
+
+def read_table(path: Path, column: str) -> "pd.DataFrame":
+    """Read a CSV, TSV or Parquet file. The values of CSV and TSV files stay as they are, strings.
+
+    Args:
+        path: Path of the file. The separator of a .csv file may also be ";" or a tab.
+        column: A column that the table must have. Its missing values become "".
+
+    Raises:
+        UserError: If the file cannot be read, or lacks the column, or it does not hold texts.
+    """
+    import pandas as pd
+
+    suffix = path.suffix.lower()
+    if suffix not in TABLE_SUFFIXES:
+        raise UserError(f"{path}: expected a file that ends in {', '.join(TABLE_SUFFIXES)}")
+    try:
+        if suffix in (".parquet", ".pq"):
+            table = pd.read_parquet(path)
+        else:
+            with path.open("rb") as file:
+                encoding = detect_encoding(file.read(4))
+            separator = "\t" if suffix == ".tsv" else ","
+            for other in ",;\t":
+                if column in pd.read_csv(path, sep=other, encoding=encoding, nrows=0):
+                    separator = other
+            table = pd.read_csv(
+                path, sep=separator, encoding=encoding, dtype=str, keep_default_na=False,
+                index_col=False,
+            )  # fmt: skip
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path}: not in UTF-8 ({error.reason}); save it as UTF-8") from None
+    except (ValueError, pd.errors.ParserError) as error:  # pyarrow's errors are ValueErrors
+        reason = str(error).splitlines()[0]
+        raise UserError(f"{path}: not a table ({reason})") from None
+    if column not in table:
+        names = ", ".join(map(str, table)) or "none"
+        raise UserError(f"{path}: no column {column!r}; its columns are {names}; use --column")
+    texts = table[column].fillna("")
+    if not texts.map(lambda text: isinstance(text, str)).all():
+        raise UserError(f"{path}: the column {column!r} does not hold texts; use --column")
+    return table.assign(**{column: texts})

@@ -76,10 +76,12 @@ faults: $(READY) ## kill runs and damage inputs at random, for half an hour; KIL
 
 .PHONY: bench
 bench: $(READY) ## compare the speed with other libraries; writes benchmarks/*.md
+	$(BIN)/python -m benchmarks.precision
+	$(BIN)/python -m benchmarks.optim
 	$(BIN)/python -m benchmarks.mlp
 	@test -e data/imdb/corpus || { echo "error: no reviews in data/imdb; run make repro first"; exit 1; }
 	$(BIN)/python -m benchmarks.tokens
 	$(BIN)/python -m benchmarks.mean
 	$(BIN)/python -m benchmarks.lstm
 	$(BIN)/python -m benchmarks.scaling
-	$(BIN)/python -m benchmarks.memory
+	$(BIN)/python -m benchmarks.memory --seconds 60

@@ -13,7 +13,7 @@ from stages.imdb.engine.checkpoint import TrainState
 from stages.imdb.models.batches import bucketed_batches, collate, drop_words, random_crop
 from stages.imdb.models.classifiers import Network
 from stages.imdb.training.job import Phase
-from stages.imdb.training.objective import update
+from stages.imdb.training.objective import training_step
 from stages.imdb.training.trainer import warmup_cosine
 
 
@@ -41,7 +41,7 @@ def train_steps(
             ids, review_lens = collate(reviews)
             lr = params.learning_rate * warmup_cosine(state.step / num_steps)
             shard = distributed.shard_batch(len(batch))
-            update(network, state, phase, (ids, review_lens, targets[batch]), shard, lr)
+            training_step(network, state, phase, (ids, review_lens, targets[batch]), shard, lr)
             state.step += 1
             yield int(review_lens.sum())
     network.eval()

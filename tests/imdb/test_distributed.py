@@ -40,7 +40,7 @@ TIMEOUT = 300.0  # seconds
 
 
 class Site:
-    """A folder with a corpus, a teacher's predictions, and whatever is trained on them."""
+    """A folder with a corpus, a teacher's predictions, and what is trained on them."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder

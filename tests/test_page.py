@@ -163,6 +163,39 @@ def test_every_plot_is_drawn_and_the_sections_are_in_order(page: Path) -> None:
     assert re.findall(r"<h2>(.*?)</h2>", visit.dom) == list(SECTION_TITLES.values())
 
 
+TRAIN_TEST = ["train", "test"]
+MODELS = ["linear", "mean", "LSTM"]
+TRAININGS = ["mean, train", "mean, validation", "LSTM, train", "LSTM, validation"]
+LEGENDS = {
+    "NumPy network, loss": TRAIN_TEST,
+    "NumPy network, accuracy": TRAIN_TEST,
+    "PyTorch three ways, training loss": [
+        "NumPy", "PyTorch by hand", "nn.Sequential", "nn.Module",
+    ],
+    "Language model, training loss": ["workspace"],
+    "Mean and LSTM, loss": TRAININGS,
+    "Mean and LSTM, accuracy": TRAININGS,
+    "ROC": MODELS,
+    "Precision and recall": MODELS,
+    "Calibration": MODELS,
+}  # fmt: skip
+
+
+@needs_chromium
+def test_the_legends_are_names_and_not_paths(page: Path) -> None:
+    visit = Visit(page, "1400,7600", SCREENSHOTS / "page-wide.png")
+    legends = {}
+    for svg in re.findall(r'<svg[^>]*class="marks".*?</svg>', visit.dom, re.DOTALL):
+        [name] = [name for name, plot in CURVES.items() if f">{plot['title']}<" in svg]
+        if labels := re.findall(r"role-legend-label[^>]*><text[^>]*>([^<]+)<", svg):
+            legends[name] = labels
+    assert legends == LEGENDS
+    # Blue and orange, as in plots/1-loss_accuracy.png.
+    assert re.findall(r'mark-line role-mark[^>]*><path[^>]* stroke="([^"]+)"', visit.dom)[:2] in (
+        ["#0072B2", "#E69F00"], ["#E69F00", "#0072B2"],
+    )  # fmt: skip
+
+
 @needs_chromium
 def test_the_page_fits_a_phone(page: Path) -> None:
     visit = Visit(page, "500,13000", SCREENSHOTS / "page-narrow.png")

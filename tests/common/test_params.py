@@ -15,6 +15,7 @@ from ruamel.yaml import YAML
 from stages.common.errors import UserError
 from stages.common.params import ParamsSection, load_params
 from stages.imdb.corpus.params import Imdb
+from stages.mlp_numpy.model import ACTIVATIONS
 from stages.mlp_numpy.params import MLP
 from stages.points.params import Points
 from tests.clone import ROOT
@@ -39,6 +40,7 @@ RULES = {
     for schema in [section.model_json_schema()]
     for key, rule in iter_rules(schema, schema.get("$defs"), name)
 }
+RULES["mlp", "activation"] = {"enum": list(ACTIVATIONS)}  # a validator checks it, not the schema
 KEYS = list(RULES)
 
 

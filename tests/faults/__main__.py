@@ -89,13 +89,13 @@ def side_by_side_result(clone: Clone, folder: Path) -> Result:
 
 
 def kill_results(
-    folder: Path, archive: Path, url: str, expected: Clone, generator: random.Random, count: int
+    fresh: Clone, expected: Clone, folder: Path, generator: random.Random, count: int
 ) -> Iterator[Result]:
     """Kill runs of the pipeline in fresh clones, `count` times or a few more."""
     counts: Counter[str] = Counter()
     failures: list[str] = []
     while counts.total() < count:
-        clone = create_clone(folder / f"killed-{counts.total()}", archive, url, LONGER)
+        clone = fresh.fork(folder / f"killed-{counts.total()}")
         kills, error = kill_until_finished(clone, expected, generator)
         counts.update(map(str, kills))
         print(f"{len(kills)} kills: {error or 'same results'}", file=sys.stderr, flush=True)
@@ -103,7 +103,7 @@ def kill_results(
             failures.append(f"{error} after {', '.join(map(str, kills))}")
     for kill in map(str, KILLS):
         yield Result(kill, counts[kill])
-    yield Result("clones after their kills", 0, failures)
+    yield Result("all kills", counts.total(), failures)
 
 
 def results(folder: Path, kills: int, seed: int) -> Iterator[Result]:
@@ -115,11 +115,12 @@ def results(folder: Path, kills: int, seed: int) -> Iterator[Result]:
     content = archive.read_bytes()
     # The download takes some seconds, so that a kill can hit it too.
     with serve(Behaviour(content, piece=len(content) // 40, pause=0.1)) as url:
-        undisturbed = create_clone(folder / "undisturbed", archive, url, LONGER)
+        fresh = create_clone(folder / "fresh", archive, url, LONGER)
+        undisturbed = fresh.fork(folder / "undisturbed")
         undisturbed.dvc("repro")
         undisturbed.commit("results")
         yield side_by_side_result(undisturbed, folder)
-        yield from kill_results(folder, archive, url, undisturbed, generator, kills)
+        yield from kill_results(fresh, undisturbed, folder, generator, kills)
 
 
 def main() -> None:

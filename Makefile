@@ -71,7 +71,7 @@ readme: $(READY) ## write the table of results into README.md
 	$(BIN)/python -m scripts.results_table README.md
 
 .PHONY: faults
-faults: $(READY) ## kill runs and damage inputs at random, for half an hour; KILLS=50
+faults: $(READY) ## kill runs and damage inputs at random, for 20 minutes; KILLS=50
 	$(BIN)/python -m tests.faults --kills $(or $(KILLS),50)
 
 .PHONY: bench

@@ -4,7 +4,6 @@ import hashlib
 import json
 import os
 import shutil
-import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -72,9 +71,6 @@ class Clone:
 
         Its output is appended to `log_path`: a pipe without a reader would block it.
         """
-        # A process started in the background of a shell ignores Ctrl-C, and so do its children.
-        if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-            signal.signal(signal.SIGINT, signal.default_int_handler)
         with self.log_path.open("ab") as log:
             return subprocess.Popen(
                 args,

@@ -121,8 +121,10 @@ def test_the_exit_code_and_stderr_of_a_bug() -> None:
     assert "ZeroDivisionError" in stderr
 
 
+# A job in the background of a shell ignores SIGINT, and so would its children.
 WAIT = """
-import time
+import signal, time
+signal.signal(signal.SIGINT, signal.default_int_handler)
 from stages.common.errors import run_main
 
 def main():
@@ -153,7 +155,7 @@ def test_ctrl_c(environment: dict[str, str], message: str) -> None:
     process = python(WAIT, **environment)
     wait_for_start(process)
     process.send_signal(signal.SIGINT)
-    stdout, stderr = process.communicate()
+    stdout, stderr = process.communicate(timeout=60)
     assert process.returncode == 130
     assert stdout == "cleaned up\n"
     assert stderr.startswith(message)

@@ -65,7 +65,7 @@ def test_the_figures_are_drawn_again_in_the_same_size(three: Clone, clone: Clone
 def test_predict_names_the_class(three: Clone) -> None:
     text = "the uncanny plot was curious and weird"
     process = three.command("python", "-m", "stages.imdb.predict", "--json", "--explain", text)
-    record = json.loads(process.stdout)
+    record = json.loads(process.stdout)["predictions"]
     for model in ("mean", "lstm"):
         prediction = record[model]
         assert prediction["label"] == "odd"

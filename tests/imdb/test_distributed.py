@@ -37,6 +37,7 @@ PARAMS: dict[str, object] = {
     },
 }  # fmt: skip
 TIMEOUT = 300.0  # seconds
+EPOCHS = 60  # of trainings that are interrupted: long enough for the test to kill a process
 
 
 class Site:
@@ -179,7 +180,7 @@ def worker(parent: psutil.Process, rank: str) -> psutil.Process:
 def start(site: Site, name: str) -> subprocess.Popen[str]:
     """Start a training of the mean by two processes; return when it has written a checkpoint."""
     shutil.rmtree(site.folder / name, ignore_errors=True)
-    command = site.command(name, "mean", **processes(2), mean={"epochs": 12})
+    command = site.command(name, "mean", **processes(2), mean={"epochs": EPOCHS})
     process = subprocess.Popen(
         [sys.executable, "-m", *command],
         stderr=subprocess.PIPE, text=True, cwd=ROOT,
@@ -190,7 +191,7 @@ def start(site: Site, name: str) -> subprocess.Popen[str]:
 
 
 def test_after_a_killed_process_all_restart_and_end_with_the_same_bits(site: Site) -> None:
-    whole = site.run("whole", "mean", **processes(2), mean={"epochs": 12})
+    whole = site.run("whole", "mean", **processes(2), mean={"epochs": EPOCHS})
     assert whole.returncode == 0, whole.stderr
     process = start(site, "killed")
     worker(psutil.Process(process.pid), "1").kill()
@@ -302,7 +303,7 @@ def test_two_machines_train_like_two_processes_of_one(
         torchrun += ["--nproc-per-node=1", "--max-restarts=9", "--rdzv-backend=c10d"]
         torchrun += [f"--rdzv-endpoint={first}:29400", f"--local-addr={address}"]
         torchrun += [f"--rdzv-conf=is_host={str(address == first).lower()}", "-m"]
-        command = site.command(f"host-{address}", "mean", mean={"epochs": 12})
+        command = site.command(f"host-{address}", "mean", mean={"epochs": EPOCHS})
         running[address] = subprocess.Popen(
             [*prefix, *torchrun, *command],
             stderr=subprocess.PIPE, text=True, cwd=ROOT,
@@ -326,7 +327,7 @@ def test_two_machines_train_like_two_processes_of_one(
     assert [process.returncode for process in running.values()] == [0, 0], logs
     [out] = site.folder.glob("host-*/mean")  # rank 0 alone writes
     assert "resumed after step" in logs[out.parent.name.removeprefix("host-")]
-    whole = site.run("whole", "mean", **processes(2), mean={"epochs": 12})
+    whole = site.run("whole", "mean", **processes(2), mean={"epochs": EPOCHS})
     assert whole.returncode == 0, whole.stderr
     expected = site.weights("whole", "mean")
     weights = site.weights(out.parent.name, "mean")

@@ -17,7 +17,10 @@ settings.load_profile("any machine")
 
 # The slowest files, slowest first. With pytest-xdist, which gives each worker a file at a time, the
 # workers then end at about the same time.
-SLOW_FILES = ["test_pipeline.py", "test_distributed.py", "test_faults.py", "test_experiments.py"]
+SLOW_FILES = [
+    "test_pipeline.py", "test_distributed.py", "test_experiments.py", "test_faults.py",
+    "test_http.py", "test_stages.py", "test_remotes.py", "test_classes.py",
+]  # fmt: skip
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 

@@ -73,4 +73,4 @@ def test_predict_names_the_class(three: Clone) -> None:
         attributions = dict(prediction["attributions"])
         assert max(attributions, key=attributions.__getitem__) in ODD
     output = three.command("python", "-m", "stages.imdb.predict", text).stdout
-    assert re.search(r"^mean  odd   \d+\.\d%$", output, re.MULTILINE)
+    assert re.search(r"^mean +odd +\d+\.\d%$", output, re.MULTILINE)

@@ -186,6 +186,7 @@ def test_a_bad_table_is_refused_and_its_fault_named(
     assert message in str(error.value)
 
 
+CUT_GZIP = gzip.compress(b"text,label\n" * 99, mtime=0)[:-9]  # no time: it is in a test's id
 ROWS = "".join(f"text {i},{i % 2}\n" for i in range(20))
 
 
@@ -213,7 +214,7 @@ ROWS = "".join(f"text {i},{i % 2}\n" for i in range(20))
         ("a.tsv", "text\tlabel\n".encode("utf-16-le"), "in UTF-16; save it as UTF-8"),
         ("a.csv", b"", "no column 'text'; its columns are none"),
         ("a.csv.gz", b"text,label\n", "damaged, or not the format of its suffix (Not a gzipped"),
-        ("a.csv.gz", gzip.compress(b"text,label\n" * 99)[:-9], "damaged, or not the format of its"),
+        ("a.csv.gz", CUT_GZIP, "damaged, or not the format of its"),
         ("a.parquet", b"text,label\n", "damaged, or not the format of its suffix (Parquet magic"),
         ("a.csv", "version https://git-lfs.github.com/spec/v1\n", "a pointer of Git LFS, not the"),
         ("a.parquet", "version https://git-lfs.github.com/spec/v1\n", "run git lfs pull"),

@@ -95,7 +95,8 @@ def serve(behaviour: Behaviour, certificate: Path | None = None) -> Iterator[str
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(certificate)
         server.socket = context.wrap_socket(server.socket, server_side=True)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    # A short interval, because `shutdown` waits for the end of one.
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
     thread.start()
     try:
         scheme = "https" if certificate else "http"

@@ -130,6 +130,14 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Site:
     return Site(tmp_path_factory.mktemp("site"))
 
 
+@pytest.fixture(scope="module")
+def whole(site: Site) -> Site:
+    """Return the site with a training of the mean by two processes that was not interrupted."""
+    done = site.run("whole", "mean", **processes(2), mean={"epochs": EPOCHS})
+    assert done.returncode == 0, done.stderr
+    return site
+
+
 @pytest.mark.parametrize("what", ["mean", "pretrain", "lstm"])
 def test_the_number_of_processes_changes_only_the_rounding(site: Site, what: str) -> None:
     for number in (1, 2, 4):
@@ -190,17 +198,17 @@ def start(site: Site, name: str) -> subprocess.Popen[str]:
     return process
 
 
-def test_after_a_killed_process_all_restart_and_end_with_the_same_bits(site: Site) -> None:
-    whole = site.run("whole", "mean", **processes(2), mean={"epochs": EPOCHS})
-    assert whole.returncode == 0, whole.stderr
+def test_after_a_killed_process_all_restart_and_end_with_the_same_bits(
+    site: Site, whole: Site
+) -> None:
     process = start(site, "killed")
     worker(psutil.Process(process.pid), "1").kill()
     log = process.communicate(timeout=TIMEOUT)[1]
     assert process.returncode == 0, log
     assert "a training process was killed; restart 1 of all processes" in log
     assert "resumed after step" in log
-    assert site.curves("killed", "mean") == site.curves("whole", "mean")
-    expected = site.weights("whole", "mean")
+    assert site.curves("killed", "mean") == whole.curves("whole", "mean")
+    expected = whole.weights("whole", "mean")
     assert all(torch.equal(w, expected[key]) for key, w in site.weights("killed", "mean").items())
 
 
@@ -292,7 +300,7 @@ def hosts() -> Iterator[dict[str, list[str]]]:
 
 
 def test_two_machines_train_like_two_processes_of_one(
-    site: Site, hosts: dict[str, list[str]]
+    site: Site, whole: Site, hosts: dict[str, list[str]]
 ) -> None:
     """Each machine has folders of its own. The second process is killed, and all restart."""
     first = next(iter(hosts))
@@ -327,8 +335,6 @@ def test_two_machines_train_like_two_processes_of_one(
     assert [process.returncode for process in running.values()] == [0, 0], logs
     [out] = site.folder.glob("host-*/mean")  # rank 0 alone writes
     assert "resumed after step" in logs[out.parent.name.removeprefix("host-")]
-    whole = site.run("whole", "mean", **processes(2), mean={"epochs": EPOCHS})
-    assert whole.returncode == 0, whole.stderr
-    expected = site.weights("whole", "mean")
+    expected = whole.weights("whole", "mean")
     weights = site.weights(out.parent.name, "mean")
     assert all(torch.equal(weights[key], expected[key]) for key in expected)

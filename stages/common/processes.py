@@ -35,10 +35,15 @@ def process_pool(
     Raises:
         UserError: If a process was killed.
     """
+    max_workers = max_workers or cpu_count()
     executor = ProcessPoolExecutor(
-        max_workers or cpu_count(), SPAWN_CONTEXT, _init_worker, (initializer, *initargs)
+        max_workers, SPAWN_CONTEXT, _init_worker, (initializer, *initargs)
     )
     try:
+        # Start every worker now. The executor starts one with a task, but only watches those that
+        # had started before: if the last one was killed, it would wait for it forever.
+        for _ in range(max_workers):
+            executor.submit(int)
         yield executor
     except BaseException as error:
         for process in multiprocessing.active_children():

@@ -97,14 +97,8 @@ def test_the_initializer_runs_in_each_worker(tmp_path: Path) -> None:
 def test_a_failure_is_one_line_and_ends_busy_workers(
     tmp_path: Path, body: str, message: str
 ) -> None:
-    # On a busy machine, ProcessPoolExecutor has hung once after a worker was killed: try again.
-    for _ in range(3):
-        process = start(tmp_path, f"executor.submit(time.sleep, 600); {body}")
-        try:
-            stdout, stderr = process.communicate(timeout=60)
-            break
-        except subprocess.TimeoutExpired:
-            process.kill()
+    process = start(tmp_path, f"executor.submit(time.sleep, 600); {body}")
+    stdout, stderr = process.communicate(timeout=120)
     assert process.returncode == 1
     assert stdout == ""
     assert stderr.startswith(f"error: {message}")

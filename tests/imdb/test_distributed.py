@@ -192,7 +192,7 @@ def start(site: Site, name: str) -> subprocess.Popen[str]:
     process = subprocess.Popen(
         [sys.executable, "-m", *command],
         stderr=subprocess.PIPE, text=True, cwd=ROOT,
-        env={**os.environ, "CHECKPOINT_SECONDS": "0"},
+        env={**os.environ, "CHECKPOINT_SECONDS": "0", "TORCH_DISABLE_SHARE_RDZV_TCP_STORE": "1"},
     )  # fmt: skip
     wait_for(lambda: list((site.folder / name / "mean-checkpoints").glob("seed*")))
     return process
@@ -315,7 +315,7 @@ def test_two_machines_train_like_two_processes_of_one(
         running[address] = subprocess.Popen(
             [*prefix, *torchrun, *command],
             stderr=subprocess.PIPE, text=True, cwd=ROOT,
-            env={**os.environ, "CHECKPOINT_SECONDS": "0"},
+            env={**os.environ, "CHECKPOINT_SECONDS": "0", "TORCH_DISABLE_SHARE_RDZV_TCP_STORE": "1"},
         )  # fmt: skip
     try:
         wait_for(lambda: list(site.folder.glob("host-*/mean-checkpoints/seed*")))

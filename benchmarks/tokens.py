@@ -20,8 +20,9 @@ from stages.common.errors import run_main
 from stages.common.params import load_params
 from stages.imdb.corpus.corpus import SPECIAL_TOKENS, Ids, Indices, read_vocab
 from stages.imdb.corpus.params import Imdb, Vocabulary
-from stages.imdb.corpus.tokenizer import LINE_BREAK, TOKEN_PATTERN
+from stages.imdb.corpus.tokenizer import TOKEN_PATTERN
 
+LINE_BREAK = "<br />"  # the only HTML tag in the reviews
 CONTENDERS = ("ours", "theirs")  # the folders that they write
 
 

@@ -44,7 +44,8 @@ def run_main(main: Callable[[], None]) -> None:
             )
         sys.exit(130)
     except BrokenPipeError:  # the reader of our output, such as `head`, has closed it
-        sys.stderr.close()
+        # Python flushes stdout when it exits, which would fail again.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
     except Exception as error:
         if text := format_user_error(error):

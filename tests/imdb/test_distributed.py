@@ -192,7 +192,7 @@ def start(site: Site, name: str) -> subprocess.Popen[str]:
     process = subprocess.Popen(
         [sys.executable, "-m", *command],
         stderr=subprocess.PIPE, text=True, cwd=ROOT,
-        env={**os.environ, "CHECKPOINT_SECONDS": "0", "TORCH_DISABLE_SHARE_RDZV_TCP_STORE": "1"},
+        env={**os.environ, "CHECKPOINT_SECONDS": "0"},
     )  # fmt: skip
     wait_for(lambda: list((site.folder / name / "mean-checkpoints").glob("seed*")))
     return process
@@ -205,7 +205,7 @@ def test_after_a_killed_process_all_restart_and_end_with_the_same_bits(
     worker(psutil.Process(process.pid), "1").kill()
     log = process.communicate(timeout=TIMEOUT)[1]
     assert process.returncode == 0, log
-    assert "a training process was killed; restart 1 of all processes" in log
+    assert "a training process failed or was killed; restart 1 of all processes" in log
     assert "resumed after step" in log
     assert site.curves("killed", "mean") == whole.curves("whole", "mean")
     expected = whole.weights("whole", "mean")
@@ -304,6 +304,10 @@ def test_two_machines_train_like_two_processes_of_one(
 ) -> None:
     """Each machine has folders of its own. The second process is killed, and all restart."""
     first = next(iter(hosts))
+    environment = {
+        **os.environ,
+        "TORCH_DISABLE_SHARE_RDZV_TCP_STORE": "1",
+    }  # as docs/experiments.md
     running = {}
     for address, prefix in hosts.items():
         torchrun = [sys.executable, "-m", "torch.distributed.run", "--nnodes=2"]
@@ -315,7 +319,7 @@ def test_two_machines_train_like_two_processes_of_one(
         running[address] = subprocess.Popen(
             [*prefix, *torchrun, *command],
             stderr=subprocess.PIPE, text=True, cwd=ROOT,
-            env={**os.environ, "CHECKPOINT_SECONDS": "0", "TORCH_DISABLE_SHARE_RDZV_TCP_STORE": "1"},
+            env={**environment, "CHECKPOINT_SECONDS": "0"},
         )  # fmt: skip
     try:
         wait_for(lambda: list(site.folder.glob("host-*/mean-checkpoints/seed*")))

@@ -22,7 +22,6 @@ TOKEN_PATTERN = re.compile(
 TAG = re.compile(r"</?[A-Za-z][\w:-]*(?:\s[^<>]*)?/?>|<!--.*?-->", re.DOTALL)
 ENTITY = re.compile(r"&(?:#[0-9]+|#[xX][0-9a-fA-F]+|[A-Za-z][A-Za-z0-9]*(?=;));?")
 MAX_ENTITY_CHARS = 40  # no name of a character is longer
-LINE_BREAK = "<br />"  # the only tag of the reviews of the Large Movie Review Dataset
 
 # Characters that are written for an apostrophe; characters that are invisible inside a word (soft
 # hyphen, joiners, marks of the writing direction); a letter whose lower case would have a mark.

@@ -42,6 +42,9 @@ def launch(module: str, num_processes: int, device: torch.device) -> None:
     from torch.distributed.run import main as torchrun
 
     logging.getLogger("torch.distributed").setLevel(logging.CRITICAL)
+    # By default, the processes of a restart use the store of those before. They could find the
+    # addresses of killed processes there, and wait for them.
+    os.environ["TORCH_DISABLE_SHARE_RDZV_TCP_STORE"] = "1"
     options = ["--standalone", f"--nproc-per-node={num_processes}"]
     options += [f"--max-restarts={MAX_RESTARTS}", "-m", module]
     try:
@@ -71,7 +74,7 @@ def process_group(device: torch.device) -> Iterator[None]:
             )
         distributed.init_process_group("cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo")
         if is_main_process() and (restarts := os.environ.get("TORCHELASTIC_RESTART_COUNT")) != "0":
-            log(f"a training process was killed; restart {restarts} of all processes")
+            log(f"a training process failed or was killed; restart {restarts} of all processes")
         yield
         distributed.barrier()
     except UserError as error:

@@ -15,6 +15,8 @@ import yaml
 
 from stages.common.errors import run_main
 from stages.common.files import atomic_write
+from stages.imdb.figures.shared import MODEL_COLORS
+from stages.imdb.models.registry import MODEL_LABELS
 
 # Heading of each section of the page, by the name of the section's first plot.
 SECTION_TITLES = {
@@ -53,7 +55,7 @@ HTML = """<!DOCTYPE html>
   // Names and colors of curves, as in the images, by a part of the path of the curve's file. A
   // legend lists them in this order.
   const CURVES = {
-    linear: ["linear", "#6B6B6B"], mean: ["mean", "#E69F00"], lstm: ["LSTM", "#0072B2"],
+    ...MODEL_CURVES,
     numpy: ["NumPy", "#6B6B6B"], by_hand: ["PyTorch by hand", "#56B4E9"],
     sequential: ["nn.Sequential", "#E69F00"], module: ["nn.Module", "#000000"],
     train: ["train", "#0072B2"], test: ["test", "#E69F00"], validation: ["validation", "#E69F00"],
@@ -157,7 +159,8 @@ def render_template(pipeline: Path) -> str:
     order = json.dumps([[name, SECTION_TITLES.get(name, "")] for name in names], ensure_ascii=False)
     bundle: str = vl_convert.javascript_bundle()  # type: ignore[call-arg]  # no snippet is needed
     scripts = bundle.replace("</script", "<\\/script")
-    return HTML.replace("ORDER", order).replace("SCRIPTS", scripts)
+    models = json.dumps({name: [label, MODEL_COLORS[name]] for name, label in MODEL_LABELS.items()})
+    return HTML.replace("ORDER", order).replace("MODEL_CURVES", models).replace("SCRIPTS", scripts)
 
 
 def main() -> None:

@@ -14,15 +14,18 @@ import pandas as pd
 
 from stages.common.errors import UserError, run_main
 from stages.common.files import atomic_write
+from stages.imdb.models.registry import NETWORKS
 
 BEGIN, END = "<!-- results: begin -->", "<!-- results: end -->"
 PIPELINE, PAIRS, LONGER = "metrics/results.csv", "docs/results/pairs.csv", "docs/results/longer.csv"
+README_MODELS = ("mean", "lstm")  # other networks of the registry have their label in the table
 # Per row of the table: the file of results, the model in this file, and its name in the table.
 ROWS = [
     (PIPELINE, "linear", "linear: logistic regression on unigrams and bigrams"),
     (PIPELINE, "mean", "mean of word embeddings"),
     (PAIRS, "mean", "mean of word and bigram embeddings"),
     (PIPELINE, "lstm", "LSTM"),
+    *((PIPELINE, name, spec.label) for name, spec in NETWORKS.items() if name not in README_MODELS),
     (PIPELINE, "lstm_ensemble", "ensemble of the LSTMs of all seeds"),
     (PIPELINE, "lstm_linear_ensemble", "ensemble of the LSTMs and the linear model"),
     (LONGER, "lstm", "LSTM, trained longer (exploratory)"),

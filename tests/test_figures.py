@@ -26,7 +26,7 @@ PICTURES = {
 
 # Drawn from weights, whose last bits depend on the processor.
 FROM_WEIGHTS = {"plots/1-boundary.png", "plots/1-training.gif", "plots/2-boundary.png"}
-NETWORKS = ["data/imdb/mean", "data/imdb/lstm"]
+NETWORKS = ["data/imdb/models/mean", "data/imdb/models/lstm"]
 
 
 @pytest.fixture(scope="module")

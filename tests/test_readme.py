@@ -101,7 +101,9 @@ def test_the_distributed_command_is_that_of_the_stage() -> None:
 
 
 def test_the_diagram_is_the_pipeline() -> None:
-    stages = yaml.safe_load(DVC_YAML)["stages"]
+    stages = {
+        name: stage.get("do", stage) for name, stage in yaml.safe_load(DVC_YAML)["stages"].items()
+    }
     diagram = README.partition("```mermaid\n")[2].partition("```")[0]
     edges = [
         (source.strip(), target.strip())
@@ -111,16 +113,18 @@ def test_the_diagram_is_the_pipeline() -> None:
     ]
     assert {stage for edge in edges for stage in edge} == {*stages}
     for source, target in edges:
-        # A matrix stage has outputs and dependencies such as data/imdb/${item.model}.
+        # A repeated stage has outputs and dependencies such as data/imdb/models/${key}. A stage can
+        # depend on the folder that contains the outputs of others.
         outputs = [
             out if isinstance(out, str) else next(iter(out)) for out in stages[source]["outs"]
         ]
         patterns = [re.sub(r"\$\{.+?\}", "*", out) for out in outputs]
         paths = [re.sub(r"\$\{.+?\}", "*", dep) for dep in stages[target]["deps"]]
-        assert any(fnmatch(dep, out) or fnmatch(out, dep) for dep in paths for out in patterns), (
-            source,
-            target,
-        )
+        assert any(
+            fnmatch(dep, out) or fnmatch(out, dep) or out.startswith(f"{dep}/")
+            for dep in paths
+            for out in patterns
+        ), (source, target)
 
 
 def test_the_versions_are_those_of_the_project() -> None:

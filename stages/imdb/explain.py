@@ -13,7 +13,7 @@ import torch
 from stages.imdb.corpus.corpus import PAD, Ids
 from stages.imdb.linear.serialization import LinearModel, extract_ngrams
 from stages.imdb.models.batches import collate
-from stages.imdb.models.classifiers import LSTMClassifier, MeanEmbeddingClassifier, Network
+from stages.imdb.models.classifiers import MeanEmbeddingClassifier, Network, SequenceClassifier
 
 Attributions = npt.NDArray[np.float32]  # [review_len]
 
@@ -32,7 +32,7 @@ def attributions(network: Network, ids: Ids, logit: int = 0) -> tuple[Attributio
     Returns:
         The attributions, float32 [review_len], and the bias, the part of the logit that does not
         depend on the words. Their sum is the logit: exactly for the mean, up to the error of a
-        numerical integral for the LSTM.
+        numerical integral for the networks that read the words in order.
     """
     if isinstance(network, MeanEmbeddingClassifier):
         return _linear_attributions(network, ids, logit)
@@ -82,7 +82,7 @@ def _linear_attributions(
 
 
 def _integrated_gradients(
-    network: LSTMClassifier, ids: Ids, logit: int
+    network: SequenceClassifier, ids: Ids, logit: int
 ) -> tuple[Attributions, float]:
     """Integrate the gradient from a baseline of zero embeddings (Sundararajan et al. 2017).
 

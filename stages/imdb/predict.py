@@ -8,7 +8,7 @@
 A text file or standard input contains one text per line. In Python:
 
     from stages.imdb.predict import Predictor
-    predictor = Predictor("data/imdb/lstm")
+    predictor = Predictor("data/imdb/models/lstm")
     predictor.predict(["What a great film!"])
 """
 
@@ -34,11 +34,11 @@ from stages.imdb.evaluation.pooling import log_opinion_pool
 from stages.imdb.explain import attributions, ngram_attributions
 from stages.imdb.linear.serialization import LinearModel, load_linear
 from stages.imdb.models.inference import predict_proba
+from stages.imdb.models.registry import MODEL_LABELS
 from stages.imdb.models.serialization import load_config, load_model
 from stages.imdb.text_files import TABLE_SUFFIXES, iter_lines, read_table
 
-LINEAR = Path("data/imdb/linear")  # used if it is there
-MODELS = [LINEAR, Path("data/imdb/mean"), Path("data/imdb/lstm")]
+MODELS = Path("data/imdb/models")  # folder of the pipeline's trained models
 BATCH_SIZE = 1_000  # texts per batch: enough to be fast
 MAX_TOKENS = 10_000  # words per text; four times the longest review of the data set
 
@@ -123,7 +123,7 @@ class LinearPredictor:
 class Predictor:
     """A trained model that classifies texts.
 
-    >>> predictor = Predictor("data/imdb/lstm")  # doctest: +SKIP
+    >>> predictor = Predictor("data/imdb/models/lstm")  # doctest: +SKIP
     >>> predictor.predict(["What a great film!", "Boring."])  # doctest: +SKIP
     ['good', 'bad']
 
@@ -370,11 +370,13 @@ def main() -> None:
     parser.add_argument("--explain", action="store_true", help="attribute predictions to the words")
     parser.add_argument("--model", "--models", type=Path, action="append", dest="models",
                         metavar="FOLDER", help="folder of a model; repeat it for several"
-                        f" ({', '.join(map(str, MODELS))})")  # fmt: skip
+                        f" (default: every trained model in {MODELS})")  # fmt: skip
     parser.add_argument("--seed", type=int, help="use the networks of this seed only, not of all")
     args = parser.parse_args()
     if not args.models:
-        args.models = [folder for folder in MODELS if folder != LINEAR or folder.is_dir()]
+        args.models = [MODELS / name for name in MODEL_LABELS if (MODELS / name).is_dir()]
+        if not args.models:
+            raise UserError(f"{MODELS}: no trained model; run dvc repro, or use --model")
     _check_arguments(parser, args)
 
     if isinstance(sys.stdout, TextIOWrapper):  # the output encoding may lack characters of the text

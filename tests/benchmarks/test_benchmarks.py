@@ -20,7 +20,7 @@ from stages.imdb.corpus.corpus import SPECIAL_TOKENS, Corpus, load_corpus
 from stages.imdb.corpus.params import Imdb
 from stages.imdb.engine.checkpoint import TrainState
 from stages.imdb.engine.optim import build_optimizers
-from stages.imdb.models.classifiers import LSTMClassifier, MeanEmbeddingClassifier
+from stages.imdb.models.classifiers import LSTMClassifier, MeanEmbeddingClassifier, Network
 from stages.imdb.models.device import seed_everything
 from stages.imdb.pretraining.language_model import LanguageModel
 from stages.imdb.training import trainer
@@ -101,7 +101,7 @@ def test_our_loop_trains_the_weights_that_the_pipeline_trains(
 ) -> None:
     indices = corpus.split_indices("train")
 
-    def make_network() -> MeanEmbeddingClassifier | LSTMClassifier:
+    def make_network() -> Network:
         seed_everything(1)
         if model == "mean":
             return MeanEmbeddingClassifier(len(corpus.vocab), 2)
@@ -111,7 +111,7 @@ def test_our_loop_trains_the_weights_that_the_pipeline_trains(
     params = getattr(PARAMS, model).model_copy(update=changes)
     expected, network = make_network(), make_network()
     job = Job(
-        config=make_config(model, PARAMS, corpus),  # type: ignore[arg-type]
+        config=make_config(model, PARAMS, corpus),
         params=PARAMS,
         corpus=tmp_path,
         train_indices=indices,

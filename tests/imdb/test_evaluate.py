@@ -86,18 +86,17 @@ def test_evaluate_writes_metrics_and_curves(
 
 def compare_args(folder: Path, corpus: Path) -> list[object]:
     """Return the arguments of stage `compare` for predictions in `folder`."""
-    args: list[object] = ["--corpus", corpus, "--metrics", folder / "gain.json"]
-    for model in ("linear", "mean", "lstm"):
-        args += [f"--{model}", folder / model]
+    args: list[object] = ["--predictions", folder, "--corpus", corpus]
+    args += ["--metrics", folder / "gain.json"]
     for table in ("results", "gains", "hardest"):
         args += [f"--{table}", folder / f"{table}.csv"]
     return args
 
 
 def test_compare_writes_results_gains_and_errors(tmp_path: Path, corpus: Path) -> None:
-    save(tmp_path / "linear", "linear", [[0.1, 0.6, 0.8, 0.9]])
-    save(tmp_path / "mean", "mean", [[0.6, 0.6, 0.8, 0.9], [0.1, 0.7, 0.8, 0.9]])
-    save(tmp_path / "lstm", "lstm", [[0.1, 0.6, 0.8, 0.9], [0.1, 0.6, 0.8, 0.9]])
+    save(tmp_path / "linear.safetensors", "linear", [[0.1, 0.6, 0.8, 0.9]])
+    save(tmp_path / "mean.safetensors", "mean", [[0.6, 0.6, 0.8, 0.9], [0.1, 0.7, 0.8, 0.9]])
+    save(tmp_path / "lstm.safetensors", "lstm", [[0.1, 0.6, 0.8, 0.9], [0.1, 0.6, 0.8, 0.9]])
     call(compare.main, *compare_args(tmp_path, corpus))
     results = pd.read_csv(tmp_path / "results.csv").set_index("model")
     assert results["accuracy"].to_dict() == {
@@ -123,9 +122,9 @@ def test_compare_refuses_predictions_that_do_not_match(
     tmp_path: Path, corpus: Path, seeds: int, data_name: str, message: str
 ) -> None:
     positive = [[0.1, 0.6, 0.8, 0.9]]
-    save(tmp_path / "linear", "linear", positive)
-    save(tmp_path / "mean", "mean", positive * seeds, data_name)
-    save(tmp_path / "lstm", "lstm", positive * 2)
+    save(tmp_path / "linear.safetensors", "linear", positive)
+    save(tmp_path / "mean.safetensors", "mean", positive * seeds, data_name)
+    save(tmp_path / "lstm.safetensors", "lstm", positive * 2)
     with pytest.raises(UserError, match=message):
         call(compare.main, *compare_args(tmp_path, corpus))
     assert not (tmp_path / "results.csv").exists()

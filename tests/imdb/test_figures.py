@@ -84,7 +84,7 @@ def test_words_that_are_not_in_the_vocabulary_are_ignored_and_reported(
 ) -> None:
     models = save_untrained(tmp_path / "models")
     params = yaml.safe_load((ROOT / "params.yaml").read_text("utf-8"))
-    args = ["--params", tmp_path / "params.yaml", "--models", *models]
+    args = ["--params", tmp_path / "params.yaml", "--models", models[0].parent]
     args += ["--neighbours", tmp_path / "neighbours.csv", "--map", tmp_path / "map.csv"]
 
     params["imdb"]["neighbour_words"] = ["great", "zebra"]
@@ -109,7 +109,7 @@ def test_neighbours_and_map_of_a_tiny_vocabulary(
     tmp_path: Path, words: list[str], num_classes: int
 ) -> None:
     models = save_untrained(tmp_path / "models", ["<pad>", "<unk>", *words], num_classes)
-    args = ["--params", ROOT / "params.yaml", "--models", *models]
+    args = ["--params", ROOT / "params.yaml", "--models", models[0].parent]
     args += ["--neighbours", tmp_path / "neighbours.csv", "--map", tmp_path / "map.csv"]
     call(embedding_neighbours.main, *args)
     neighbours = read_csv(tmp_path / "neighbours.csv")
@@ -122,10 +122,10 @@ def test_neighbours_and_map_of_a_tiny_vocabulary(
 
 
 def test_a_missing_model_is_named(tmp_path: Path) -> None:
-    model, out = tmp_path / "missing", tmp_path / "plots"
-    files = ["--live", *"ab", "--evaluations", *"abc", "--gains", "a", "--neighbours", "a"]
-    with pytest.raises(UserError, match=f"{model}/config.json: no such file"):
-        call(main.main, "--mean", model, "--lstm", model, *files, "--map", "a", "--out", out)
+    models, out = tmp_path / "missing", tmp_path / "plots"
+    files = ["--live", "a", "--evaluations", "a", "--gains", "a", "--neighbours", "a"]
+    with pytest.raises(UserError, match=f"{models}/mean/config.json: no such file"):
+        call(main.main, "--models", models, *files, "--map", "a", "--out", out)
     assert not out.exists()
 
 

@@ -15,7 +15,6 @@ from stages.imdb.engine import optim
 from stages.imdb.engine.checkpoint import Checkpoint, TrainState
 from stages.imdb.models.classifiers import LSTMClassifier, MeanEmbeddingClassifier, Network
 from stages.imdb.models.device import CPU, seed_everything
-from stages.imdb.models.serialization import ModelName
 from stages.imdb.pretraining import trainer as pretrainer
 from stages.imdb.pretraining.language_model import LanguageModel
 from stages.imdb.training import trainer
@@ -48,7 +47,7 @@ def make_corpus(lengths: np.ndarray[Any, Any] | None = None) -> Corpus:
     return Corpus(vocab, ids, np.append(0, lengths.cumsum()), metadata, "made up")
 
 
-def make_params(model: ModelName = "lstm", **changes: Any) -> Imdb:
+def make_params(model: str = "lstm", **changes: Any) -> Imdb:
     """Return the parameters of a small model, some of them changed; finetune's by `finetune`."""
     params = load_params(ROOT / "params.yaml", "imdb", Imdb)
     section: TrainingParams
@@ -65,7 +64,7 @@ def make_params(model: ModelName = "lstm", **changes: Any) -> Imdb:
 class SmallTraining:
     """A training of every phase of a model on a made-up corpus."""
 
-    def __init__(self, folder: Path, model: ModelName = "lstm", **changes: Any) -> None:
+    def __init__(self, folder: Path, model: str = "lstm", **changes: Any) -> None:
         self.corpus = make_corpus()
         self.params = make_params(model, **changes)
         self.job = Job(

@@ -84,7 +84,7 @@ class Compute(ParamsSection):
 
 
 class TrainingParams(ParamsSection):
-    """What the trainings of both networks have in common."""
+    """What the trainings of all networks have in common."""
 
     RENAMED: ClassVar = {
         "batch": "batch_size",
@@ -118,13 +118,20 @@ class Finetune(ParamsSection):
     adv_epsilon: Fraction
 
 
-class LSTMParams(TrainingParams):
-    """The LSTM: its size, its training and its fine-tuning."""
+class SequenceParams(TrainingParams):
+    """A network that reads the words in order: its size and its training."""
 
-    RENAMED: ClassVar = {**TrainingParams.RENAMED, "hidden": "hidden_size", "refine": "finetune"}
+    RENAMED: ClassVar = {**TrainingParams.RENAMED, "hidden": "hidden_size"}
 
     hidden_size: Annotated[int, Field(ge=1, le=4_096)]
     dropout: Fraction
+
+
+class LSTMParams(SequenceParams):
+    """The LSTM: its size, its training and its fine-tuning."""
+
+    RENAMED: ClassVar = {**SequenceParams.RENAMED, "refine": "finetune"}
+
     finetune: Finetune
 
 

@@ -14,8 +14,27 @@ from stages.common.progress import log
 from stages.imdb.corpus.predictions import Predictions, load_predictions, test_metadata
 from stages.imdb.evaluation import metrics
 from stages.imdb.evaluation.pooling import log_opinion_pool
+from stages.imdb.models.registry import MODEL_LABELS
 
+REQUIRED = ("linear", "mean", "lstm")  # the models of the gain and of the ensembles
 NUM_HARDEST = 50  # reviews in the table of errors
+
+
+def load_all(folder: Path) -> dict[str, Predictions]:
+    """Load the predictions of every model in a folder, in the order of the registry.
+
+    Args:
+        folder: Has a file `<model>.safetensors` per model.
+
+    Raises:
+        UserError: If a model of REQUIRED is missing, or a file is damaged.
+    """
+    paths = {name: folder / f"{name}.safetensors" for name in MODEL_LABELS}
+    return {
+        name: load_predictions(path)
+        for name, path in paths.items()
+        if name in REQUIRED or path.exists()
+    }
 
 
 def results_table(models: list[Predictions], labels: metrics.Labels) -> pd.DataFrame:
@@ -93,28 +112,26 @@ def hardest_errors(mean: Predictions, lstm: Predictions, reviews: pd.DataFrame) 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    for model in ("linear", "mean", "lstm"):
-        parser.add_argument(f"--{model}", type=Path, required=True, help="predictions")
+    parser.add_argument("--predictions", type=Path, required=True, help="folder")
     parser.add_argument("--corpus", type=Path, required=True)
     parser.add_argument("--metrics", type=Path, required=True, help="JSON to write")
     for table in ("results", "gains", "hardest"):
         parser.add_argument(f"--{table}", type=Path, required=True, help="CSV to write")
     args = parser.parse_args()
 
-    linear, mean, lstm = (load_predictions(path) for path in (args.linear, args.mean, args.lstm))
+    models = load_all(args.predictions)
+    linear, mean, lstm = (models[name] for name in REQUIRED)
     reviews = test_metadata(args.corpus, mean)
-    if len({linear.data_name, mean.data_name, lstm.data_name}) > 1:
-        raise UserError(
-            f"predictions for different data: linear {linear.data_name!r}, mean"
-            f" {mean.data_name!r}, lstm {lstm.data_name!r}; run dvc repro"
-        )
+    if len({model.data_name for model in models.values()}) > 1:
+        names = ", ".join(f"{name} {model.data_name!r}" for name, model in models.items())
+        raise UserError(f"predictions for different data: {names}; run dvc repro")
     if mean.seeds != lstm.seeds:
         raise UserError(f"seeds differ: mean {mean.seeds}, lstm {lstm.seeds}; run dvc repro")
     labels = reviews["label"].to_numpy(np.int64)
 
     lstm_ensemble = ensemble("lstm_ensemble", [lstm])
     lstm_linear_ensemble = ensemble("lstm_linear_ensemble", [linear, lstm])
-    results = results_table([linear, mean, lstm, lstm_ensemble, lstm_linear_ensemble], labels)
+    results = results_table([*models.values(), lstm_ensemble, lstm_linear_ensemble], labels)
     gains = paired_gains(mean, lstm, labels)
     overall = gains.iloc[-1]
     write_csv(args.results, results.assign(data=mean.data_name))

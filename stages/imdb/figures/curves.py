@@ -17,7 +17,6 @@ from stages.imdb.figures.shared import (
     IMDB_DATA_NAMES,
     MIN_FONT_SIZE,
     MODEL_COLORS,
-    MODEL_NAMES,
     add_data_note,
     literal_text,
     printable_classes,
@@ -26,6 +25,7 @@ from stages.imdb.figures.shared import (
     shorten,
     text_noun,
 )
+from stages.imdb.models.registry import MODEL_LABELS
 from stages.plotting.style import BLUE, GREY, VERMILION, WIDTH
 
 CLAIMED_GAIN = 1.0  # points: "the LSTM gains one point over the mean", says the project's brief
@@ -41,7 +41,9 @@ def draw_training(live: dict[str, Path], data_name: str) -> Figure:
         live: Folder of the training curves of each model.
         data_name: Name of the data set.
     """
-    figure, axes = plt.subplots(2, 2, figsize=(WIDTH, 4.6), sharex="col", sharey="row")
+    figure, axes = plt.subplots(
+        2, len(live), figsize=(WIDTH, 4.6), sharex="col", sharey="row", squeeze=False
+    )
     for column, (model, folder) in enumerate(live.items()):
         for row, metric in enumerate(["loss", "accuracy"]):
             for split, label, color in (
@@ -55,7 +57,7 @@ def draw_training(live: dict[str, Path], data_name: str) -> Figure:
                         curve["step"] / 1_000, curve[metric], color=color, linewidth=1.4,
                         label=label if i == 0 else "", marker="o", markersize=3,
                     )  # fmt: skip
-        axes[0, column].set_title(MODEL_NAMES[model])
+        axes[0, column].set_title(MODEL_LABELS[model])
         axes[1, column].set_xlabel(f"{text_noun(data_name)}s seen (thousands)")
         axes[1, column].legend()
     axes[0, 0].set_ylabel("loss (cross-entropy)")
@@ -126,7 +128,7 @@ def draw_evaluation(folders: dict[str, Path], classes: list[str], data_name: str
     names = printable_classes(classes)
     roc_size = precision_recall_size = CORNER
     for model, folder in folders.items():
-        style: dict[str, Any] = {"color": MODEL_COLORS[model], "label": MODEL_NAMES[model]}
+        style: dict[str, Any] = {"color": MODEL_COLORS[model], "label": MODEL_LABELS[model]}
         curve = pd.read_csv(folder / "roc.csv")
         roc.plot(curve["false_positive_rate"], curve["true_positive_rate"], **style)
         roc_size = max(
@@ -198,7 +200,7 @@ def plot_confusion(axes: Axes, matrix: npt.NDArray[np.int64], names: list[str]) 
                           color="white" if dark else "black", fontsize=font_size)  # fmt: skip
     set_class_ticks(axes.xaxis, names, CONFUSION_SIZE)
     set_class_ticks(axes.yaxis, names, CONFUSION_SIZE)
-    axes.set(xlabel=f"predicted by the {MODEL_NAMES['lstm']}", ylabel="actual")
+    axes.set(xlabel=f"predicted by the {MODEL_LABELS['lstm']}", ylabel="actual")
     axes.spines[:].set_visible(False)
 
 

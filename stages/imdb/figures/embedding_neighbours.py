@@ -9,7 +9,7 @@ import pandas as pd
 import torch
 from sklearn.decomposition import PCA
 
-from stages.common.errors import run_main
+from stages.common.errors import UserError, run_main
 from stages.common.files import write_csv
 from stages.common.params import load_params
 from stages.common.progress import log
@@ -17,6 +17,7 @@ from stages.imdb.corpus.corpus import SPECIAL_TOKENS, Ids, Indices
 from stages.imdb.corpus.params import Imdb
 from stages.imdb.models.batches import collate
 from stages.imdb.models.classifiers import Network, logits_to_probs
+from stages.imdb.models.registry import NETWORKS
 from stages.imdb.models.serialization import load_config, load_model
 
 Embeddings = npt.NDArray[np.float32]  # [words × embedding_dim]
@@ -123,8 +124,8 @@ def choose_words(wanted: list[str], words: list[str], probabilities: Floats) -> 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--params", type=Path, default=Path("params.yaml"))
-    parser.add_argument("--models", type=Path, nargs="+", required=True,
-                        help="folders of networks; the first selects the map's words")  # fmt: skip
+    parser.add_argument("--models", type=Path, required=True,
+                        help="a subfolder per network; the first selects the words")  # fmt: skip
     parser.add_argument("--neighbours", type=Path, required=True, help="CSV to write")
     parser.add_argument("--map", type=Path, required=True, help="CSV to write")
     args = parser.parse_args()
@@ -132,7 +133,10 @@ def main() -> None:
 
     neighbours, maps = [], []
     shown: Indices | None = None
-    for folder in args.models:
+    folders = [args.models / name for name in NETWORKS if (args.models / name).is_dir()]
+    if not folders:
+        raise UserError(f"{args.models}: no trained network; train them: dvc repro")
+    for folder in folders:
         network, vocab = load_model(folder)
         config = load_config(folder)
         first, last = len(SPECIAL_TOKENS), len(SPECIAL_TOKENS) + TOP_WORDS

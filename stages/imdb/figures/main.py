@@ -1,6 +1,7 @@
 """Stage `imdb_figures`: draw the figures of project 3."""
 
 import argparse
+from collections.abc import Iterable
 from pathlib import Path
 
 from stages.common.errors import run_main
@@ -9,32 +10,35 @@ from stages.imdb.figures.curves import draw_evaluation, draw_gain, draw_training
 from stages.imdb.figures.shared import read_csv
 from stages.imdb.figures.words import draw_neighbours, draw_word_map
 from stages.imdb.models.classifiers import LSTMClassifier, MeanEmbeddingClassifier
+from stages.imdb.models.registry import MODEL_LABELS, NETWORKS
 from stages.imdb.models.serialization import load_config, load_model
 from stages.plotting.style import save_png
 
 
+def model_folders(folder: Path, names: Iterable[str] = MODEL_LABELS) -> dict[str, Path]:
+    """Return the subfolders of the models that there are, by name, in the order of the registry."""
+    return {name: folder / name for name in names if (folder / name).is_dir()}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--mean", type=Path, required=True, help="folder of the trained network")
-    parser.add_argument("--lstm", type=Path, required=True, help="folder of the trained network")
-    parser.add_argument("--live", type=Path, nargs=2, required=True,
-                        help="training curves of mean and LSTM")  # fmt: skip
-    parser.add_argument("--evaluations", type=Path, nargs=3, required=True,
-                        help="curves of linear, mean and LSTM")  # fmt: skip
+    parser.add_argument("--models", type=Path, required=True, help="a subfolder per model")
+    parser.add_argument("--live", type=Path, required=True,
+                        help="training curves: a subfolder per network")  # fmt: skip
+    parser.add_argument("--evaluations", type=Path, required=True, help="a subfolder per model")
     parser.add_argument("--gains", type=Path, required=True)
     parser.add_argument("--neighbours", type=Path, required=True)
     parser.add_argument("--map", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True, help="folder for the PNG files")
     args = parser.parse_args()
 
-    mean, vocab = load_model(args.mean)
-    lstm, _ = load_model(args.lstm)
+    mean, vocab = load_model(args.models / "mean")
+    lstm, _ = load_model(args.models / "lstm")
     assert isinstance(mean, MeanEmbeddingClassifier)  # noqa: S101  config.json says so
     assert isinstance(lstm, LSTMClassifier)  # noqa: S101
-    config = load_config(args.mean)
+    config = load_config(args.models / "mean")
     data, classes = config.data_name, config.classes
-    live = dict(zip(["mean", "lstm"], args.live, strict=True))
-    evaluations = dict(zip(["linear", "mean", "lstm"], args.evaluations, strict=True))
+    live, evaluations = model_folders(args.live, NETWORKS), model_folders(args.evaluations)
     figures = {
         "3-model-mean": draw_mean(mean, vocab, config),
         "3-model-LSTM": draw_lstm(lstm, vocab, config),

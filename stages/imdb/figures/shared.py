@@ -1,22 +1,26 @@
-"""What the figures share: the models' names and colors, class names and words, the data's note."""
+"""What the figures share: the models' colors, class names and words, the data's note."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
+from itertools import cycle
 from math import ceil
 from pathlib import Path
 
 import pandas as pd
 from matplotlib import font_manager
 from matplotlib import pyplot as plt
+from matplotlib.axes import Axes
 from matplotlib.axis import Axis, XAxis
 from matplotlib.figure import Figure
 
 from stages.common.progress import log
-from stages.plotting.style import BLUE, GREY, ORANGE
+from stages.imdb.models.registry import NETWORKS
+from stages.plotting.style import BLUE, GREEN, GREY, ORANGE, PURPLE, SKY, VERMILION, WIDTH
 
-MODEL_NAMES = {"linear": "linear", "mean": "mean", "lstm": "LSTM"}
-MODEL_COLORS = {"linear": GREY, "mean": ORANGE, "lstm": BLUE}
+# By the registry's order, so that a color is no part of what a training depends on.
+NETWORK_COLORS = [ORANGE, BLUE, GREEN, PURPLE, SKY, VERMILION]
+MODEL_COLORS = {"linear": GREY} | dict(zip(NETWORKS, cycle(NETWORK_COLORS), strict=False))
 
 # Names of the data sets of stage `download` that are film reviews; other data are the user's texts.
 IMDB_DATA_NAMES = {"IMDB, official split", "IMDB training reviews only, held-out fifth"}
@@ -24,6 +28,21 @@ IMDB_DATA_NAMES = {"IMDB, official split", "IMDB training reviews only, held-out
 MIN_FONT_SIZE = 5.0  # points
 CHAR_WIDTH = 0.6  # of a character, in font sizes
 LINE_HEIGHT = 1.2  # in font sizes
+
+
+def subplots_in_pairs(count: int, height: float) -> tuple[Figure, list[Axes]]:
+    """Return a figure with axes side by side in rows of two.
+
+    Args:
+        count: Number of axes; at least one is returned.
+        height: Height of a row in inches.
+    """
+    columns = min(2, max(1, count))
+    rows = ceil(max(1, count) / columns)
+    figure, axes = plt.subplots(rows, columns, figsize=(WIDTH, rows * height), squeeze=False)
+    for unused in axes.ravel()[max(1, count) :]:
+        unused.axis("off")
+    return figure, list(axes.ravel()[: max(1, count)])
 
 
 def text_noun(data_name: str) -> str:

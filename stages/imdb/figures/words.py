@@ -13,14 +13,15 @@ from matplotlib.transforms import Bbox
 from stages.common.progress import log
 from stages.imdb.figures.shared import (
     MODEL_COLORS,
-    MODEL_NAMES,
     add_data_note,
     has_glyphs,
     literal_text,
     printable_classes,
     set_class_ticks,
     shorten,
+    subplots_in_pairs,
 )
+from stages.imdb.models.registry import MODEL_LABELS
 from stages.plotting.style import BLUE, COLOR_CYCLE, VERMILION, WIDTH
 
 SENTIMENT = LinearSegmentedColormap.from_list("bad to good", [VERMILION, "#D8D8D8", BLUE])
@@ -54,13 +55,14 @@ def draw_word_map(words: pd.DataFrame, classes: list[str], data_name: str) -> Fi
         colors = class_colors(len(classes))
         style = {"cmap": colors, "vmin": -0.5, "vmax": len(classes) - 0.5}
     models = list(dict.fromkeys(words["model"]))
-    figure, axes = plt.subplots(1, len(models), figsize=(WIDTH, 3.9), squeeze=False)
-    for each, model in zip(axes[0], models, strict=True):
+    figure, axes = subplots_in_pairs(len(models), height=3.9)
+    for each, model in zip(axes, models, strict=True):
         rows = words[words["model"] == model]
         points = each.scatter(rows["x"], rows["y"], c=rows["color"], s=16, **style)
         _set_title(each, model)
         each.set(xticks=[], yticks=[], xlabel="first component")
-    axes[0, 0].set_ylabel("second component")
+    for each in axes[::2]:
+        each.set_ylabel("second component")
     bar = figure.colorbar(points, ax=axes, location="bottom", aspect=40, shrink=BAR_LENGTH)
     bar.set_label("the network's prediction for the word alone", fontsize=10)
     names = printable_classes(classes)
@@ -70,7 +72,7 @@ def draw_word_map(words: pd.DataFrame, classes: list[str], data_name: str) -> Fi
         set_class_ticks(bar.ax.xaxis, names, BAR_LENGTH * WIDTH * 72)
     add_data_note(figure, data_name)
     figure.draw_without_rendering()  # lays the figure out, which fixes the points' positions
-    for each, model in zip(axes[0], models, strict=True):
+    for each, model in zip(axes, models, strict=True):
         annotate_words(each, words[words["model"] == model])
     return figure
 
@@ -121,12 +123,11 @@ def draw_neighbours(neighbours: pd.DataFrame, data_name: str) -> Figure:
     neighbours = neighbours[visible]
     words = list(dict.fromkeys(neighbours["word"]))
     models = list(dict.fromkeys(neighbours["model"]))
-    size = (WIDTH, 0.8 + 0.5 * max(1, len(words)))
-    figure, axes = plt.subplots(1, max(1, len(models)), figsize=size, squeeze=False)
+    figure, axes = subplots_in_pairs(len(models), height=0.8 + 0.5 * max(1, len(words)))
     if not words:
-        axes[0, 0].text(0.5, 0.5, "no neighbours that the font can show", ha="center")
-        axes[0, 0].axis("off")
-    for each, model in zip(axes[0], models, strict=False):
+        axes[0].text(0.5, 0.5, "no neighbours that the font can show", ha="center")
+        axes[0].axis("off")
+    for each, model in zip(axes, models, strict=False):
         each.set(xlim=(0, 1), ylim=(0, len(words)))
         each.axis("off")
         _set_title(each, model)
@@ -151,5 +152,5 @@ def join_words(words: list[str]) -> str:
 
 
 def _set_title(axes: Axes, model: str) -> None:
-    title = f"embedding of the {MODEL_NAMES[model]}"
+    title = f"embedding of the {MODEL_LABELS[model]}"
     axes.set_title(title, color=MODEL_COLORS[model], fontweight="bold")

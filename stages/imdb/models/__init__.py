@@ -1,1 +1,1 @@
-"""The two classifiers, their batches, files and predictions."""
+"""The networks, their batches, files and predictions."""

@@ -1,6 +1,6 @@
-"""The two networks of project 3.
+"""The networks of project 3.
 
-Both take the same batch:
+All take the same batch:
 
     ids      int32 [batch × review_len], word ids, padded at the end with PAD
     lengths  int64 [batch], number of words of each review, at least 1
@@ -64,30 +64,31 @@ class MeanEmbeddingClassifier(nn.Module):
         return torch.cat([ids, bigrams.to(ids.dtype)], dim=1)
 
 
-class LSTMClassifier(nn.Module):
-    """Embedding → LSTM → last, mean and maximum of its states → fully connected → logit.
+class SequenceClassifier(nn.Module):
+    """Base class of the networks that read the words in order: embedding → `classify` → logit.
 
-    The LSTM is that of Hochreiter & Schmidhuber (1997). With `num_buckets`, the embedding of a
-    bigram is added to the embedding of its second word.
+    With `num_buckets`, the embedding of a bigram is added to the embedding of its second word.
+
+    A subclass has the layers after the embedding and defines `classify`. It is trained with
+    gradient clipping, and its predictions are explained by integrated gradients.
+
+    Attributes:
+        dropout: Its probability is the parameter `dropout` of the network's section.
+        output: The last layer. A language model has no weights for it.
+        matmul_dtype: The data type of the matrix products, for `autocast`.
     """
 
+    dropout: nn.Dropout
+    output: nn.Linear
+
     def __init__(
-        self,
-        vocab_size: int,
-        embedding_dim: int,
-        hidden_size: int,
-        dropout: float = 0.0,
-        num_buckets: int = 0,
-        num_classes: int = 2,
+        self, vocab_size: int, embedding_dim: int, num_buckets: int = 0, num_classes: int = 2
     ) -> None:
         super().__init__()
         self.vocab_size, self.num_classes = vocab_size, num_classes
         self.embedding = nn.Embedding(vocab_size, embedding_dim, padding_idx=PAD, sparse=True)
         init_embedding_(self.embedding)
         self.bigrams = HashedBigramEmbedding(num_buckets, embedding_dim) if num_buckets else None
-        self.lstm = nn.LSTM(embedding_dim, hidden_size, batch_first=True)
-        self.dropout = nn.Dropout(dropout)
-        self.output = nn.Linear(3 * hidden_size, num_logits(num_classes))
         self.matmul_dtype = get_matmul_dtype("auto", CPU)
 
     def forward(self, ids: Tensor, lengths: Tensor, perturbation: Tensor | None = None) -> Tensor:
@@ -109,12 +110,37 @@ class LSTMClassifier(nn.Module):
 
     def classify(self, embeddings: Tensor, lengths: Tensor) -> Tensor:
         """Return the logits for embeddings [batch × review_len × embedding_dim]."""
+        raise NotImplementedError
+
+
+class LSTMClassifier(SequenceClassifier):
+    """Embedding → LSTM → last, mean and maximum of its states → fully connected → logit.
+
+    The LSTM is that of Hochreiter & Schmidhuber (1997).
+    """
+
+    def __init__(
+        self,
+        vocab_size: int,
+        embedding_dim: int,
+        hidden_size: int,
+        dropout: float = 0.0,
+        num_buckets: int = 0,
+        num_classes: int = 2,
+    ) -> None:
+        super().__init__(vocab_size, embedding_dim, num_buckets, num_classes)
+        self.lstm = nn.LSTM(embedding_dim, hidden_size, batch_first=True)
+        self.dropout = nn.Dropout(dropout)
+        self.output = nn.Linear(3 * hidden_size, num_logits(num_classes))
+
+    def classify(self, embeddings: Tensor, lengths: Tensor) -> Tensor:
+        """Return the logits for embeddings [batch × review_len × embedding_dim]."""
         with autocast(embeddings.device, self.matmul_dtype):
             states, _ = self.lstm(embeddings)  # batch × review_len × hidden_size
         return self.output(self.dropout(pool_states(states.float(), lengths))).squeeze(-1)
 
 
-Network = MeanEmbeddingClassifier | LSTMClassifier
+Network = MeanEmbeddingClassifier | SequenceClassifier
 
 
 class HashedBigramEmbedding(nn.Embedding):
@@ -168,8 +194,8 @@ def logits_to_probs(logits: Tensor) -> Tensor:
 def pool_states(states: Tensor, lengths: Tensor) -> Tensor:
     """Concatenate the last state, the mean and the maximum of the states of each review.
 
-    A forward LSTM has not read the padding when it reaches the last word, so it is enough to ignore
-    the states after it.
+    A forward recurrent layer has not read the padding when it reaches the last word, so it is
+    enough to ignore the states after it.
 
     Args:
         states: float32 [batch × review_len × hidden_size].

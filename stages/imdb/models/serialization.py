@@ -21,18 +21,22 @@ from stages.common.errors import UserError
 from stages.common.files import write_json
 from stages.common.params import ParamsSection
 from stages.imdb.corpus.corpus import MAX_CLASSES, read_vocab, write_vocab
-from stages.imdb.models.classifiers import LSTMClassifier, MeanEmbeddingClassifier, Network
-from stages.imdb.models.device import CPU, get_matmul_dtype
+from stages.imdb.models.classifiers import Network, SequenceClassifier
+from stages.imdb.models.device import CPU, device_of, get_matmul_dtype
+from stages.imdb.models.registry import NETWORKS
 
-ModelName = Literal["mean", "lstm"]
+TRAIN_AGAIN = "train it again with this code, or use the code that it was trained with"
 Size = Annotated[int, Field(ge=1, le=1 << 31)]
 ClassName = Annotated[str, StringConstraints(pattern=r"^\P{C}+$")]  # no terminal control characters
 
 
 class ModelConfig(ParamsSection):
-    """The content of `config.json`. `kwargs` are arguments of the network's class."""
+    """The content of `config.json`.
 
-    model: ModelName
+    `model` is a name in the registry. `kwargs` are arguments of the network's class.
+    """
+
+    model: str
     data_name: str
     classes: Annotated[list[ClassName], Field(min_length=2, max_length=MAX_CLASSES)]
     seeds: Annotated[list[int], Field(min_length=1)]
@@ -40,13 +44,11 @@ class ModelConfig(ParamsSection):
     kwargs: dict[str, Size]
 
 
-CLASSES: dict[ModelName, type[Network]] = {"mean": MeanEmbeddingClassifier, "lstm": LSTMClassifier}
-
-
 def build_model(config: ModelConfig) -> Network:
     """Return the network that `config` describes, with initial weights."""
-    network = CLASSES[config.model](**config.kwargs, num_classes=len(config.classes))
-    if isinstance(network, LSTMClassifier):
+    network_class = NETWORKS[config.model].network_class
+    network = network_class(**config.kwargs, num_classes=len(config.classes))
+    if isinstance(network, SequenceClassifier):
         network.matmul_dtype = get_matmul_dtype(config.precision, CPU)
     return network
 
@@ -88,27 +90,36 @@ def load_pretrained(network: Network, path: Path) -> None:
     Raises:
         UserError: If the weights are of another network or another size.
     """
-    try:
-        missing, unexpected = network.load_state_dict(load_weights(path), strict=False)
-    except RuntimeError as error:
-        raise UserError(f"{path}: {str(error).splitlines()[-1].strip()}; run dvc repro") from None
-    if other := [*unexpected, *(name for name in missing if not name.startswith("output."))]:
-        raise UserError(f"{path}: weights of another network ({other[0]}); run dvc repro")
+    weights, expected = load_weights(path), network.state_dict()
+    output = {name: expected.pop(name) for name in [*expected] if name.startswith("output.")}
+    if mismatch := _first_mismatch(expected, weights):
+        raise UserError(
+            f"{path}: {mismatch}, the first part of {type(network).__name__}: the language model"
+            " has other sizes or is for another network; run dvc repro, or train without"
+            " --pretrained"
+        )
+    network.load_state_dict(weights | output)
 
 
 def load_config(folder: Path) -> ModelConfig:
     """Read the configuration of a trained model.
 
     Raises:
-        UserError: If the file is missing or damaged.
+        UserError: If the file is missing or damaged, or names an unknown network.
     """
     path = folder / "config.json"
     try:
-        return ModelConfig.model_validate(json.loads(path.read_text("utf-8")))
+        config = ModelConfig.model_validate(json.loads(path.read_text("utf-8")))
     except FileNotFoundError:
         raise UserError(f"{path}: no such file; train the model: dvc repro") from None
     except (ValueError, RecursionError) as error:  # a ValidationError is a ValueError
         raise UserError(f"{path}: damaged ({error}); train again: dvc repro -f") from None
+    if config.model not in NETWORKS:
+        raise UserError(
+            f"{path}: the network {config.model!r} is unknown; known are {', '.join(NETWORKS)};"
+            " use the code that it was trained with, or add it to stages/imdb/models/registry.py"
+        )
+    return config
 
 
 def load_model(folder: Path, seed: int | None = None) -> tuple[Network, list[str]]:
@@ -119,22 +130,30 @@ def load_model(folder: Path, seed: int | None = None) -> tuple[Network, list[str
         seed: Default: the first seed.
 
     Raises:
-        UserError: If a file is missing or damaged. The message names the file.
+        UserError: If a file is missing or damaged, or the weights do not fit the class. The message
+            names the file.
     """
     config = load_config(folder)
     path = _weights_path(folder, config.seeds[0] if seed is None else seed)
     weights = load_weights(path)
+    network = _build_for(config, weights, folder)
+    if mismatch := _first_mismatch(network.state_dict(), weights):
+        name = NETWORKS[config.model].network_class.__name__
+        raise UserError(
+            f"{path}: {mismatch}, {name} with the sizes of config.json; the weights are of another"
+            f" version of {name} or of other sizes: {TRAIN_AGAIN}"
+        )
+    if device_of(network) != CPU:
+        network.to_empty(device=CPU)
+    network.load_state_dict(weights)
     try:
-        _check_sizes(config.kwargs, weights)
-        network = build_model(config)
-        _check_shapes(network, weights)
-        network.load_state_dict(weights)
         vocab = read_vocab(folder / "vocab.txt")
     except FileNotFoundError as error:
         raise UserError(f"{error.filename}: no such file; train the model: dvc repro") from None
-    except (RuntimeError, TypeError, ValueError) as error:
-        reason = str(error).splitlines()[0]
-        raise UserError(f"{folder}: damaged ({reason}); train again: dvc repro -f") from None
+    except ValueError as error:
+        raise UserError(
+            f"{folder / 'vocab.txt'}: damaged ({error}); train again: dvc repro -f"
+        ) from None
     if len(vocab) != network.vocab_size:
         raise UserError(
             f"{folder / 'vocab.txt'}: {len(vocab)} words, expected {network.vocab_size};"
@@ -143,31 +162,51 @@ def load_model(folder: Path, seed: int | None = None) -> tuple[Network, list[str
     return network.eval(), vocab
 
 
-def _check_sizes(kwargs: dict[str, int], weights: dict[str, Tensor]) -> None:
-    """Check that the network does not need more memory than its weights, before it is built.
+def _build_for(config: ModelConfig, weights: dict[str, Tensor], folder: Path) -> Network:
+    """Return the network that `config` describes, for `weights`.
+
+    If a size is larger than every weight, the network is on the device `meta`, without memory: a
+    wrong size in `config.json` must not use up the memory.
 
     Raises:
-        RuntimeError: If a size is not that of a weight.
+        UserError: If the class does not have such arguments.
     """
-    shapes = [weight.shape for weight in weights.values() if weight.ndim == 2]
-    max_rows, columns = max(shape[0] for shape in shapes), {shape[1] for shape in shapes}
-    for name, size in kwargs.items():
-        is_rows = name in ("vocab_size", "num_buckets")
-        if size > max_rows if is_rows else size not in columns:
-            raise RuntimeError(f"no weight has the size {name} = {size} of config.json")
+    matrices = [weight.shape for weight in weights.values() if weight.ndim == 2]
+    rows, columns = (max((shape[i] for shape in matrices), default=0) for i in (0, 1))
+    too_large = any(
+        size > (rows if name in ("vocab_size", "num_buckets") else columns)
+        for name, size in config.kwargs.items()
+    )
+    try:
+        with torch.device("meta" if too_large else "cpu"):
+            return build_model(config)
+    except (RuntimeError, TypeError) as error:
+        name = NETWORKS[config.model].network_class.__name__
+        raise UserError(
+            f"{folder / 'config.json'}: {name} cannot have the arguments {config.kwargs}"
+            f" ({str(error).splitlines()[0]}); {TRAIN_AGAIN}"
+        ) from None
 
 
-def _check_shapes(network: Network, weights: dict[str, Tensor]) -> None:
-    """Compare the shapes of a network's weights with those of a file.
+def _first_mismatch(expected: dict[str, Tensor], weights: dict[str, Tensor]) -> str:
+    """Describe the first weight, by name, that is missing, unexpected or of another shape.
 
-    Raises:
-        RuntimeError: If they differ.
+    Args:
+        expected: Weights of a network.
+        weights: Weights of a file.
+
+    Returns:
+        A clause that ends before the name of the network; empty if all weights fit.
     """
-    expected = network.state_dict()
     for name in sorted({*expected, *weights}):
         found, wanted = (tuple(w[name].shape) if name in w else None for w in (weights, expected))
+        if found is None:
+            return f"no weight {name!r} of the shape {wanted}, which is expected by"
+        if wanted is None:
+            return f"a weight {name!r} of the shape {found}, which is not expected by"
         if found != wanted:
-            raise RuntimeError(f"{name} has the shape {found}, expected {wanted}")
+            return f"the weight {name!r} has the shape {found}, but {wanted} is expected by"
+    return ""
 
 
 def _weights_path(folder: Path, seed: int) -> Path:

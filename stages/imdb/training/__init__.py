@@ -1,1 +1,1 @@
-"""Stages `mean` and `lstm`: train a classifier from every seed."""
+"""Stages `train` and `lstm`: train a network from every seed."""

@@ -4,8 +4,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from stages.imdb.corpus.corpus import Corpus, Indices
-from stages.imdb.corpus.params import Imdb, TrainingParams
-from stages.imdb.models.serialization import ModelConfig, ModelName
+from stages.imdb.corpus.params import Imdb, LSTMParams, TrainingParams
+from stages.imdb.models.registry import NETWORKS
+from stages.imdb.models.serialization import ModelConfig
 
 
 @dataclass(frozen=True)
@@ -54,33 +55,34 @@ class Phase:
     adv_epsilon: float = 0.0
 
 
-def model_params(model: ModelName, params: Imdb) -> TrainingParams:
-    """Return the section of one model."""
-    return params.mean if model == "mean" else params.lstm
+def model_params(model: str, params: Imdb) -> TrainingParams:
+    """Return the section of one model, which has the model's name."""
+    section: TrainingParams = getattr(params, model)
+    return section
 
 
-def training_phases(model: ModelName, params: Imdb) -> list[Phase]:
+def training_phases(model: str, params: Imdb) -> list[Phase]:
     """Return the phases of a training, in order.
 
     After its training, the LSTM is fine-tuned on the labelled reviews only, with a new optimizer
     and a new learning rate schedule. Its other hyperparameters are those of the training.
     """
-    phases = [Phase("training", model_params(model, params))]
-    finetune = params.lstm.finetune
-    if model == "lstm" and finetune.epochs:
-        changes = finetune.model_dump(include={"epochs", "learning_rate"})
+    section = model_params(model, params)
+    phases = [Phase("training", section)]
+    if isinstance(section, LSTMParams) and section.finetune.epochs:
+        changes = section.finetune.model_dump(include={"epochs", "learning_rate"})
         changes |= {"unlabelled_fraction": 0.0}
-        tuned = params.lstm.model_copy(update=changes)
-        phases.append(Phase("fine-tuning", tuned, finetune.adv_epsilon))
+        tuned = section.model_copy(update=changes)
+        phases.append(Phase("fine-tuning", tuned, section.finetune.adv_epsilon))
     return phases
 
 
-def make_config(model: ModelName, params: Imdb, corpus: Corpus) -> ModelConfig:
+def make_config(model: str, params: Imdb, corpus: Corpus) -> ModelConfig:
     """Return the configuration of the model that the parameters describe."""
     kwargs = {"vocab_size": len(corpus.vocab), "embedding_dim": params.embedding_dim}
-    if model == "lstm":
-        kwargs |= {"hidden_size": params.lstm.hidden_size}
-    if num_buckets := model_params(model, params).bigram_buckets:
+    section = model_params(model, params)
+    kwargs |= {name: getattr(section, name) for name in NETWORKS[model].sizes}
+    if num_buckets := section.bigram_buckets:
         kwargs |= {"num_buckets": num_buckets}
     return ModelConfig(
         model=model,

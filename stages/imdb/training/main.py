@@ -1,4 +1,4 @@
-"""Stages `mean` and `lstm`: train a classifier from every seed.
+"""Stages `train` and `lstm`: train a network from every seed.
 
 On a CPU, several seeds are trained side by side, each in a process with one thread. That is faster
 than one seed after the other on all processors, and the weights do not depend on the number of
@@ -27,6 +27,7 @@ from stages.imdb.engine import distributed, launcher
 from stages.imdb.engine.checkpoint import training_fingerprint
 from stages.imdb.engine.malloc import HUGEPAGES_ENV, tune_malloc
 from stages.imdb.models.device import get_device, get_matmul_dtype
+from stages.imdb.models.registry import NETWORKS
 from stages.imdb.models.serialization import save_config
 from stages.imdb.training.job import Job, make_config, model_params
 from stages.imdb.training.trainer import train_seed
@@ -95,7 +96,7 @@ def train_model(args: argparse.Namespace, params: Imdb, corpus: Corpus) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("model", choices=["mean", "lstm"])
+    parser.add_argument("model", choices=[*NETWORKS])
     parser.add_argument("--params", type=Path, default=Path("params.yaml"))
     parser.add_argument("--corpus", type=Path, required=True, help="folder of tokenized reviews")
     parser.add_argument("--pretrained", type=Path, help="a language model to start from")
@@ -106,8 +107,6 @@ def main() -> None:
     )
     parser.add_argument("--out", type=Path, required=True, help="folder for the trained networks")
     args = parser.parse_args()
-    if args.model == "mean" and args.pretrained:
-        parser.error("--pretrained is for the lstm")
     params = load_params(args.params, "imdb", Imdb)
     device = get_device(params.train.device)
     corpus = load_corpus(args.corpus)

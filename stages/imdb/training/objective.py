@@ -8,7 +8,7 @@ from torch.nn import functional as F  # noqa: N812  its name in every PyTorch te
 
 from stages.imdb.engine import distributed, optim
 from stages.imdb.engine.checkpoint import TrainState
-from stages.imdb.models.classifiers import LSTMClassifier, Network
+from stages.imdb.models.classifiers import Network, SequenceClassifier
 from stages.imdb.training.job import Phase
 
 
@@ -42,7 +42,7 @@ def training_step(
 
     def backward_and_step(loss: Tensor) -> None:
         distributed.scale_loss(loss, shard).backward()
-        if isinstance(state.network, LSTMClassifier):
+        if isinstance(state.network, SequenceClassifier):
             optim.clip_grad_norm(state.network)
         optim.step(state.optimizers, lr)
 
@@ -52,7 +52,7 @@ def training_step(
         backward_and_step(loss)
         return logits, loss.item()
 
-    assert isinstance(state.network, LSTMClassifier)  # noqa: S101  only it has an adv_epsilon
+    assert isinstance(state.network, SequenceClassifier)  # noqa: S101  only they have adv_epsilon
     with torch.no_grad():
         embeddings = state.network.embed(ids)
     delta = torch.zeros_like(embeddings, requires_grad=True)  # its gradient is that of e

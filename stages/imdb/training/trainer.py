@@ -15,16 +15,17 @@ from stages.common.errors import UserError
 from stages.common.processes import cpu_count
 from stages.common.progress import log, progress
 from stages.imdb.corpus.corpus import Corpus, Indices, load_corpus
+from stages.imdb.corpus.params import SequenceParams
 from stages.imdb.corpus.predictions import load_predictions
 from stages.imdb.engine import distributed, optim
 from stages.imdb.engine.checkpoint import Checkpoint, TrainState
 from stages.imdb.engine.curves import Point, live_curves
 from stages.imdb.models.batches import bucketed_batches, collate, drop_words, random_crop
-from stages.imdb.models.classifiers import LSTMClassifier, Network, logits_to_probs
+from stages.imdb.models.classifiers import Network, SequenceClassifier, logits_to_probs
 from stages.imdb.models.device import get_device, get_matmul_dtype, seed_everything
 from stages.imdb.models.inference import predict_proba
 from stages.imdb.models.serialization import build_model, load_pretrained, save_weights
-from stages.imdb.training.job import Job, Phase, training_phases
+from stages.imdb.training.job import Job, Phase, model_params, training_phases
 from stages.imdb.training.objective import training_step
 
 LOG_POINTS = 5  # validations, and points of the curves, per phase
@@ -58,8 +59,10 @@ def train_seed(job: Job, seed: int) -> None:
     network = build_model(job.config)
     if job.pretrained is not None:
         load_pretrained(network, job.pretrained)
-    if isinstance(network, LSTMClassifier):
-        network.dropout.p = job.params.lstm.dropout
+    if isinstance(network, SequenceClassifier):
+        params = model_params(job.config.model, job.params)
+        assert isinstance(params, SequenceParams)  # noqa: S101  the schema says so
+        network.dropout.p = params.dropout
         network.matmul_dtype = get_matmul_dtype(job.params.train.precision, device)
     network.to(device)
 

@@ -1,6 +1,7 @@
 """Trained networks on disk, and their predictions after loading."""
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -93,10 +94,50 @@ def test_a_missing_or_damaged_file_is_named(folder: Path, file: str, content: by
         serialization.load_model(folder)
 
 
-def test_weights_of_another_size_are_refused(folder: Path) -> None:
-    serialization.save_weights(MeanEmbeddingClassifier(VOCAB_SIZE, 7), folder, 3)
-    with pytest.raises(UserError, match=r"damaged \(no weight has the size embedding_dim = 6"):
+@pytest.mark.parametrize(
+    ("network", "kwargs", "message"),
+    [
+        # Smaller and larger than config.json says.
+        (LSTMClassifier(VOCAB_SIZE, 6, 4), {},
+         r"'lstm.bias_hh_l0' has the shape \(16,\), expected \(20,\)"),
+        (LSTMClassifier(VOCAB_SIZE, 6, 5), {"embedding_dim": 600},
+         rf"'embedding.weight' has the shape \({VOCAB_SIZE}, 6\), expected \({VOCAB_SIZE}, 600\)"),
+        # Another class.
+        (MeanEmbeddingClassifier(VOCAB_SIZE, 6), {},
+         r"'lstm.bias_hh_l0' is missing, expected the shape \(20,\)"),
+        (LSTMClassifier(VOCAB_SIZE, 6, 5, num_buckets=31), {},
+         r"'bigrams.weight' has the shape \(32, 6\), expected no such weight"),
+    ],
+)  # fmt: skip
+def test_weights_that_do_not_fit_their_class_are_not_called_damaged(
+    tmp_path: Path, network: Network, kwargs: dict[str, int], message: str
+) -> None:
+    config = make_config(LSTMClassifier(VOCAB_SIZE, 6, 5))
+    config = config.model_copy(update={"kwargs": config.kwargs | kwargs})
+    serialization.save_config(config, [f"w{i}" for i in range(VOCAB_SIZE)], tmp_path)
+    serialization.save_weights(network, tmp_path, 3)
+    with pytest.raises(UserError) as error:
+        serialization.load_model(tmp_path)
+    text = str(error.value)
+    assert re.search(message, text), text
+    assert text.startswith(f"{tmp_path}/seed-3.safetensors: does not fit LSTMClassifier")
+    assert text.endswith("with this code, or use the code that it was trained with")
+    assert "damaged" not in text
+
+
+def test_arguments_that_the_class_does_not_have_are_named(folder: Path) -> None:
+    config = serialization.load_config(folder)
+    config = config.model_copy(update={"kwargs": {**config.kwargs, "num_layers": 2}})
+    (folder / "config.json").write_text(config.model_dump_json(), "utf-8")
+    with pytest.raises(UserError, match=r"config\.json: .*'num_layers': 2.*; train it again"):
         serialization.load_model(folder)
+
+
+def test_an_unknown_network_is_named_with_the_known_ones(folder: Path) -> None:
+    (folder / "config.json").write_bytes(changed_config(model="transformer"))
+    message = r"config\.json: the network 'transformer' is unknown; known are mean, lstm; use"
+    with pytest.raises(UserError, match=message):
+        serialization.load_config(folder)
 
 
 @pytest.mark.parametrize("change", ["one missing", "one unexpected", "another size"])

@@ -58,7 +58,8 @@ def draw_training(live: dict[str, Path], data_name: str) -> Figure:
                         label=label if i == 0 else "", marker="o", markersize=3,
                     )  # fmt: skip
         axes[0, column].set_title(MODEL_LABELS[model])
-        axes[1, column].set_xlabel(f"{text_noun(data_name)}s seen (thousands)")
+        if len(live) <= 2 or column == len(live) // 2:  # the labels of more would overlap
+            axes[1, column].set_xlabel(f"{text_noun(data_name)}s seen (thousands)")
         axes[1, column].legend()
     axes[0, 0].set_ylabel("loss (cross-entropy)")
     axes[1, 0].set_ylabel("accuracy")

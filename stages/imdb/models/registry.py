@@ -5,7 +5,7 @@ docs/extending.md shows how to add one.
 
 from dataclasses import dataclass
 
-from stages.imdb.models.classifiers import LSTMClassifier, MeanEmbeddingClassifier, Network
+from stages.imdb.models import classifiers
 
 
 @dataclass(frozen=True)
@@ -20,15 +20,15 @@ class NetworkSpec:
         sizes: The parameters of its section that are arguments of its class too.
     """
 
-    network_class: type[Network]
+    network_class: type[classifiers.Network]
     label: str
     sizes: tuple[str, ...] = ()
 
 
 # By name, which is also the name of its section in `imdb` of params.yaml, and in `Imdb`.
 NETWORKS: dict[str, NetworkSpec] = {
-    "mean": NetworkSpec(MeanEmbeddingClassifier, "mean"),
-    "lstm": NetworkSpec(LSTMClassifier, "LSTM", sizes=("hidden_size",)),
+    "mean": NetworkSpec(classifiers.MeanEmbeddingClassifier, "mean"),
+    "lstm": NetworkSpec(classifiers.LSTMClassifier, "LSTM", sizes=("hidden_size",)),
 }
 
 # The label of every model, in the order of figures and tables: the linear model comes first.

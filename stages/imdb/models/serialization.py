@@ -94,9 +94,8 @@ def load_pretrained(network: Network, path: Path) -> None:
     output = {name: expected.pop(name) for name in [*expected] if name.startswith("output.")}
     if mismatch := _first_mismatch(expected, weights):
         raise UserError(
-            f"{path}: {mismatch}, the first part of {type(network).__name__}: the language model"
-            " has other sizes or is for another network; run dvc repro, or train without"
-            " --pretrained"
+            f"{path}: does not fit {type(network).__name__}: {mismatch}; the language model has"
+            " other sizes or is for another network; run dvc repro, or train without --pretrained"
         )
     network.load_state_dict(weights | output)
 
@@ -140,8 +139,8 @@ def load_model(folder: Path, seed: int | None = None) -> tuple[Network, list[str
     if mismatch := _first_mismatch(network.state_dict(), weights):
         name = NETWORKS[config.model].network_class.__name__
         raise UserError(
-            f"{path}: {mismatch}, {name} with the sizes of config.json; the weights are of another"
-            f" version of {name} or of other sizes: {TRAIN_AGAIN}"
+            f"{path}: does not fit {name} with the sizes of config.json: {mismatch}; the weights"
+            f" are of another version of the class or of other sizes: {TRAIN_AGAIN}"
         )
     if device_of(network) != CPU:
         network.to_empty(device=CPU)
@@ -196,16 +195,16 @@ def _first_mismatch(expected: dict[str, Tensor], weights: dict[str, Tensor]) -> 
         weights: Weights of a file.
 
     Returns:
-        A clause that ends before the name of the network; empty if all weights fit.
+        The difference, with both shapes; empty if all weights fit.
     """
     for name in sorted({*expected, *weights}):
         found, wanted = (tuple(w[name].shape) if name in w else None for w in (weights, expected))
         if found is None:
-            return f"no weight {name!r} of the shape {wanted}, which is expected by"
+            return f"the weight {name!r} is missing, expected the shape {wanted}"
         if wanted is None:
-            return f"a weight {name!r} of the shape {found}, which is not expected by"
+            return f"the weight {name!r} has the shape {found}, expected no such weight"
         if found != wanted:
-            return f"the weight {name!r} has the shape {found}, but {wanted} is expected by"
+            return f"the weight {name!r} has the shape {found}, expected {wanted}"
     return ""
 
 

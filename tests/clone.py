@@ -120,7 +120,11 @@ class Clone:
         while pending:
             outs = {out["path"] for out in stages[pending.pop()].get("outs", [])}
             for name, stage in stages.items():
-                if name not in stale and any(dep["path"] in outs for dep in stage["deps"]):
+                if name not in stale and any(
+                    out == dep["path"] or out.startswith(f"{dep['path']}/")
+                    for dep in stage["deps"]
+                    for out in outs
+                ):
                     stale.add(name)
                     pending.append(name)
         return stale

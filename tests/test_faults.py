@@ -85,7 +85,8 @@ def test_a_killed_training_continues_to_the_same_bytes(
     assert survivors(family) == []
     if kill.signal_name == "Ctrl-C":
         assert fork.log_path.read_text("utf-8").count("run the same command again") == 1
-    assert not list((fork.folder / "data/imdb").glob(f"{stage}*")), "an unfinished output"
+    unfinished = [fork.folder / "data/imdb" / folder for folder in ("", "models")]
+    assert not [path for folder in unfinished for path in folder.glob(f"{stage}*")]
 
     run = fork.command("dvc", "repro", "--force", "--single-item", stage)
     assert run.returncode == 0, run.stderr

@@ -154,6 +154,18 @@ def test_predict_escapes_what_the_output_encoding_lacks(
     assert record["predictions"]["mean"]["attributions"][2][0] == "фильм"
 
 
+def test_every_trained_model_of_the_folder_is_used(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError, match=r"data/imdb/models: no trained model; run dvc repro"):
+        call(main, "a great film!")
+    save_untrained(tmp_path / "data/imdb/models")
+    call(main, "a great film!")
+    names = [line.split()[0] for line in capsys.readouterr().out.splitlines()]
+    assert names == ["mean", "lstm"]
+
+
 @pytest.mark.parametrize("name", ["words", "label", "predictions"])
 def test_models_are_named_by_their_folders(
     tmp_path: Path, models: list[Path], capsys: pytest.CaptureFixture[str], name: str

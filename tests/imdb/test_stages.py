@@ -24,8 +24,8 @@ COMMANDS = {
     "imdb.evaluation.evaluate":
         "--predictions {bad} --corpus {bad} --metrics {out} --curves {out}",
     "imdb.evaluation.compare":
-        "--linear {bad} --mean {bad} --lstm {bad} --corpus {bad} --metrics {out} --results {out}"
-        " --gains {out} --hardest {out}",
+        "--predictions {bad} --corpus {bad} --metrics {out} --results {out} --gains {out}"
+        " --hardest {out}",
     "imdb.figures.embedding_neighbours": "--models {bad} --neighbours {out} --map {out}",
     "imdb.predict": "--models {bad} -- text",
 }  # fmt: skip

@@ -161,7 +161,7 @@ def test_damaged_weights_never_crash_the_loader(
     assert all(weight.isfinite().all() for weight in network.state_dict().values())
 
 
-@pytest.mark.parametrize("name", ["other name", "escape sequence in a class"])
+@pytest.mark.parametrize("name", ["other name", "unknown size", "escape sequence in a class"])
 def test_predict_reports_a_hostile_model_in_one_line_without_escapes(
     stage: Run, model: Path, tmp_path: Path, name: str
 ) -> None:

@@ -448,5 +448,5 @@ def test_a_source_that_is_no_table_is_explained(source: str, message: str) -> No
 
 @pytest.mark.parametrize("suffix", [".csv", ".parquet"])
 def test_a_missing_file_is_named(tmp_path: Path, suffix: str) -> None:
-    with pytest.raises(UserError, match="no such file; correct it in params.yaml"):
+    with pytest.raises(UserError, match="no such file in .*; correct the path$"):
         read_all(tmp_path / f"mine{suffix}")

@@ -158,6 +158,8 @@ def _open_csv(path: Path) -> Rows:
     csv.field_size_limit(MAX_FIELD_CHARS)
     with _open_text(path) as file:
         header = file.readline()
+        if header.lower().startswith("sep="):  # for Excel
+            raise UserError(f"{path}: the first line, {header.strip()!r}, is no header; remove it")
         backslash = any('\\"' in line and ESCAPED_QUOTE.search(line) for line in file)
     separator = "\t" if ".tsv" in path.name.lower() else ","
     names = _split_line(header, separator)

@@ -33,8 +33,11 @@ ROWS = [
 ]
 
 
-def load_results(root: Path) -> tuple[pd.DataFrame, dict[str, float]]:
-    """Load the rows of the table, and the gain of the LSTM over the mean.
+Gains = dict[str, dict[str, float]]
+
+
+def load_results(root: Path) -> tuple[pd.DataFrame, Gains]:
+    """Load the rows of the table, and the gains of the LSTM over the mean and the linear model.
 
     The recorded experiments in `docs/results` are left out if they used other data.
 
@@ -42,15 +45,15 @@ def load_results(root: Path) -> tuple[pd.DataFrame, dict[str, float]]:
         root: Root folder of the repository.
 
     Returns:
-        One row per model, with the columns of `metrics/results.csv` and `name`; and the gain in
-        points with its interval, under the keys points, low and high.
+        One row per model, with the columns of `metrics/results.csv` and `name`; and the content of
+        `metrics/imdb_gain.json`: gains in points, with the bounds of their intervals.
 
     Raises:
         UserError: If the pipeline has not run.
     """
     try:
         data = pd.read_csv(root / PIPELINE)["data"].iloc[0]
-        gain = json.loads((root / "metrics/imdb_gain.json").read_text("utf-8"))["gain"]
+        gains = json.loads((root / "metrics/imdb_gain.json").read_text("utf-8"))
     except FileNotFoundError as error:
         raise UserError(f"{error.filename}: no such file; run: dvc repro") from None
     rows = []
@@ -58,10 +61,10 @@ def load_results(root: Path) -> tuple[pd.DataFrame, dict[str, float]]:
         results = pd.read_csv(root / file)
         found = results[(results["model"] == model) & (results["data"] == data)]
         rows.append(found.assign(name=name))
-    return pd.concat(rows), gain
+    return pd.concat(rows), gains
 
 
-def to_markdown(results: pd.DataFrame, gain: dict[str, float]) -> str:
+def to_markdown(results: pd.DataFrame, gains: Gains) -> str:
     """Format what `load_results` returns as Markdown."""
     lines = [
         f"Accuracy on the test reviews, with 95 % intervals. Data: **{results['data'].iloc[0]}**.",
@@ -73,10 +76,14 @@ def to_markdown(results: pd.DataFrame, gain: dict[str, float]) -> str:
         accuracy = f"{row.accuracy:.2%} ({row.low:.2%} – {row.high:.2%})"
         cells = [row.name, accuracy, f"{row.auc:.4f}", f"{row.parameters:,}", row.seeds]
         lines.append("| " + " | ".join(map(str, cells)) + " |")
+    over_mean, over_linear = (
+        f"**{gain['points']:+.2f} points** ({gain['low']:+.2f} – {gain['high']:+.2f})"
+        for gain in (gains["gain"], gains["gain_over_linear"])
+    )
     lines += [
         "",
-        f"LSTM − mean: **{gain['points']:+.2f} points** ({gain['low']:+.2f} – {gain['high']:+.2f}),"
-        " with both the seeds and the test reviews resampled.",
+        f"LSTM − mean: {over_mean}. LSTM − linear: {over_linear}. For the intervals, both the seeds"
+        " and the test reviews are resampled.",
     ]
     return "\n".join(lines)
 

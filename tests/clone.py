@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from tests.imdb.made_up import PER_CLASS, files, pack
 from tests.imdb.server import Behaviour, serve
 
 ROOT = Path(__file__).parent.parent
+ALWAYS_CHANGED = "always changed"  # what `dvc status` says of the stage `source`
 
 SMALL: dict[str, object] = {
     "points": {"n_samples": 200},
@@ -99,6 +101,13 @@ class Clone:
         assert process.returncode == 0, process.stdout + process.stderr
         return process.stdout
 
+    def repro(self, *args: str, **environment: str) -> list[str]:
+        """Run `dvc repro`; return the stages that ran, except `source`, which always runs."""
+        output = self.dvc("repro", *args, **environment)
+        stages = re.findall(r"^Running stage '(.+)':", output, re.MULTILINE)
+        assert "source" in stages or args
+        return [name for name in stages if name != "source"]
+
     def lock(self) -> str:
         """Return the content of dvc.lock, which has a checksum of every output."""
         return (self.folder / "dvc.lock").read_text("utf-8")
@@ -115,7 +124,8 @@ class Clone:
     def stale(self) -> set[str]:
         """Return the stages that have changed, and those that depend on their outputs."""
         stages = self.locked_stages()
-        stale = set(json.loads(self.dvc("status", "--json")))
+        status = json.loads(self.dvc("status", "--json"))
+        stale = {name for name, changes in status.items() if changes != [ALWAYS_CHANGED]}
         pending = list(stale)
         while pending:
             outs = {out["path"] for out in stages[pending.pop()].get("outs", [])}

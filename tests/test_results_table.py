@@ -29,8 +29,11 @@ def root(tmp_path: Path) -> Path:
     write_results(tmp_path / "metrics/results.csv", models)
     write_results(tmp_path / "docs/results/pairs.csv", ["mean"], data="other reviews")
     write_results(tmp_path / "docs/results/longer.csv", models)
-    gain = {"gain": {"points": 2.165, "low": 1.833, "high": 2.494}}
-    (tmp_path / "metrics/imdb_gain.json").write_text(json.dumps(gain), "utf-8")
+    gains = {
+        "gain": {"points": 2.165, "low": 1.833, "high": 2.494},
+        "gain_over_linear": {"points": 0.274, "low": -0.021, "high": 0.561},
+    }
+    (tmp_path / "metrics/imdb_gain.json").write_text(json.dumps(gains), "utf-8")
     return tmp_path
 
 
@@ -44,7 +47,8 @@ def test_the_table_has_a_row_per_model_and_the_gain(root: Path) -> None:
         ("91.23% (90.00% – 92.00%)", "0.9679", "1,234,567", "4")
     }
     assert [row[0].endswith("(exploratory)") for row in rows] == [False] * 5 + [True] * 2
-    assert lines[-1].startswith("LSTM − mean: **+2.17 points** (+1.83 – +2.49)")
+    assert lines[-1].startswith("LSTM − mean: **+2.17 points** (+1.83 – +2.49). ")
+    assert "LSTM − linear: **+0.27 points** (-0.02 – +0.56). " in lines[-1]
 
 
 def test_without_results_the_message_says_how_to_get_them(tmp_path: Path) -> None:

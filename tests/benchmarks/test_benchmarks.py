@@ -21,7 +21,7 @@ from stages.imdb.corpus.params import Imdb
 from stages.imdb.engine.checkpoint import TrainState
 from stages.imdb.engine.optim import build_optimizers
 from stages.imdb.models.classifiers import LSTMClassifier, MeanEmbeddingClassifier, Network
-from stages.imdb.models.device import seed_everything
+from stages.imdb.models.device import CPU, seed_everything
 from stages.imdb.pretraining.language_model import LanguageModel
 from stages.imdb.training import trainer
 from stages.imdb.training.job import Job, Phase, make_config
@@ -111,7 +111,7 @@ def test_our_loop_trains_the_weights_that_the_pipeline_trains(
     params = getattr(PARAMS, model).model_copy(update=changes)
     expected, network = make_network(), make_network()
     job = Job(
-        config=make_config(model, PARAMS, corpus),
+        config=make_config(model, PARAMS, corpus, CPU),
         params=PARAMS,
         corpus=tmp_path,
         train_indices=indices,

@@ -213,6 +213,7 @@ ROWS = "".join(f"text {i},{i % 2}\n" for i in range(20))
         ("a.csv", "text,label\n".encode("utf-16"), "in UTF-16; save it as UTF-8"),
         ("a.tsv", "text\tlabel\n".encode("utf-16-le"), "in UTF-16; save it as UTF-8"),
         ("a.csv", b"", "no column 'text'; its columns are none"),
+        ("a.csv", f"sep=,\ntext,label\n{ROWS}", "the first line, 'sep=,', is no header; remove"),
         ("a.csv.gz", b"text,label\n", "damaged, or not the format of its suffix (Not a gzipped"),
         ("a.csv.gz", CUT_GZIP, "damaged, or not the format of its"),
         ("a.parquet", b"text,label\n", "damaged, or not the format of its suffix (Parquet magic"),
@@ -414,6 +415,17 @@ def test_training_texts_in_the_test_split_are_counted(
     assert "2 of 40 test texts are training texts, too" in capsys.readouterr().err
 
 
+def test_duplicates_are_counted_across_a_random_split(
+    table: pd.DataFrame, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    copies = table.assign(text=table["text"].str.upper())
+    reviews, _ = read_all(written(pd.concat([table, copies]), tmp_path / "a.csv"))
+    splits = reviews["split"].to_numpy().reshape(2, 100)
+    count = int(((splits == "test") & (splits[::-1] == "train")).sum())
+    assert count > 10
+    assert f"{count} of 32 test texts are training texts, too" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("text", "warned"),
     [
@@ -448,5 +460,5 @@ def test_a_source_that_is_no_table_is_explained(source: str, message: str) -> No
 
 @pytest.mark.parametrize("suffix", [".csv", ".parquet"])
 def test_a_missing_file_is_named(tmp_path: Path, suffix: str) -> None:
-    with pytest.raises(UserError, match="no such file; correct it in params.yaml"):
+    with pytest.raises(UserError, match="no such file in .*; correct the path$"):
         read_all(tmp_path / f"mine{suffix}")

@@ -65,7 +65,9 @@ class Site:
         metadata.to_parquet(folder / "corpus/metadata.parquet")
         positive = rng.random((1, 26)).astype(np.float32)
         probabilities = np.stack([1 - positive, positive], axis=2)
-        predictions = Predictions("linear", "made up", ["bad", "good"], 1, [0], probabilities)
+        predictions = Predictions(
+            "linear", "made up", ["bad", "good"], 1, [0], "float64", probabilities
+        )
         save_predictions(predictions, folder / "teacher")
 
     def command(self, name: str, what: str, **changes: object) -> list[str]:

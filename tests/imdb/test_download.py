@@ -93,9 +93,3 @@ def test_an_altered_download_is_refused_and_never_replaced_by_other_data(
     assert done.returncode == 1
     assert "the file's SHA-256 is" in done.stderr
     assert outputs(tmp_path) == []
-
-
-def test_the_output_of_the_stage_is_refused_as_its_source(download: Run, tmp_path: Path) -> None:
-    done = download(str(tmp_path / "out" / ".." / "out/reviews.parquet"), {})
-    assert done.returncode == 1
-    assert "reviews.parquet: this is the output of the stage download itself" in done.stderr

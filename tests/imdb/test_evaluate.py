@@ -47,7 +47,9 @@ def save(path: Path, model: str, positive: list[list[float]], data_name: str = "
     array = np.array(positive, np.float32)
     probabilities = np.stack([1 - array, array], axis=-1)
     seeds = [*range(1, 1 + len(positive))]
-    save_predictions(Predictions(model, data_name, ["bad", "good"], 10, seeds, probabilities), path)
+    save_predictions(
+        Predictions(model, data_name, ["bad", "good"], 10, seeds, "bfloat16", probabilities), path
+    )
     return path
 
 
@@ -62,7 +64,7 @@ def test_evaluate_writes_metrics_and_curves(
     )  # fmt: skip
     assert capsys.readouterr().err.startswith("lstm: accuracy 87.50% (")
     metrics = json.loads((out / "lstm.json").read_text("utf-8"))["lstm"]
-    assert (metrics["acc"], metrics["auc"]) == (0.875, 1)
+    assert (metrics["acc"], metrics["auc"], metrics["precision"]) == (0.875, 1, "bfloat16")
     summary = json.loads((out / "summary.json").read_text("utf-8"))
     assert summary["acc_by_seed"] == [0.75, 1]
     assert (summary["data"], summary["parameters"], summary["reviews"]) == ("made up", 10, 4)
@@ -106,6 +108,8 @@ def test_compare_writes_results_gains_and_errors(tmp_path: Path, corpus: Path) -
     assert results["parameters"].tolist() == [10, 10, 10, 20, 30]
     gain = json.loads((tmp_path / "gain.json").read_text("utf-8"))
     assert gain["gain"]["points"] == 12.5
+    # The LSTM of each seed makes the same errors as the linear model.
+    assert gain["gain_over_linear"] == {"points": 0, "low": 0, "high": 0}
     assert gain["ensemble"] == {"acc": 0.75}
     assert pd.read_csv(tmp_path / "gains.csv")["seed"].tolist() == ["1", "2", "all"]
     assert pd.read_csv(tmp_path / "hardest.csv")["id"].tolist() == ["review 2"]

@@ -132,7 +132,7 @@ def predictions(model: str, positive: list[list[float]]) -> Predictions:
     """Return predictions from the probabilities of the second class by each seed."""
     probabilities = both_classes(np.array(positive, np.float32))
     seeds = [*range(len(positive))]
-    return Predictions(model, "made up", ["bad", "good"], 10, seeds, probabilities)
+    return Predictions(model, "made up", ["bad", "good"], 10, seeds, "float32", probabilities)
 
 
 def test_gains_are_given_by_seed_and_over_all_seeds() -> None:

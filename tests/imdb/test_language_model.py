@@ -15,7 +15,7 @@ from stages.imdb.pretraining.language_model import (
     SampledSoftmax,
     Sampler,
 )
-from stages.imdb.pretraining.trainer import num_steps
+from stages.imdb.pretraining.trainer import fit_to_data
 from tests.imdb.test_classifiers import random_bigrams
 from tests.imdb.training_setup import make_corpus, make_params
 
@@ -59,6 +59,19 @@ def test_words_are_sampled_as_often_as_expected() -> None:
     assert expected[1_500:].mean() > 1.5 * expected[:1_000].mean(), "frequent words more often"
 
 
+def test_expected_counts_are_those_of_distinct_words() -> None:
+    """With replacement, a rare word would be expected up to 1.5 times less often than it occurs."""
+    torch.manual_seed(0)
+    sampler = Sampler((1e6 / torch.arange(1, 401) ** 1.5).long(), 150)
+    draws = torch.stack([sampler.draw() for _ in range(4_000)])
+    frequency = torch.bincount(draws.flatten(), minlength=400) / 4_000
+    expected = sampler.log_expected_count.exp()
+    assert expected.sum().item() == pytest.approx(150, abs=1e-3)
+    for words in (slice(0, 50), slice(50, 150), slice(150, 250), slice(250, 400)):
+        ratio = (frequency[words].sum() / expected[words].sum()).item()
+        assert ratio == pytest.approx(1, abs=0.02)
+
+
 def test_the_classifier_starts_from_the_language_model() -> None:
     model = random_bigrams(LanguageModel(VOCAB_SIZE, 6, 5, num_buckets=31))
     classifier = LSTMClassifier(VOCAB_SIZE, 6, 5, num_buckets=31)
@@ -98,8 +111,38 @@ def test_streams_are_the_shuffled_reviews_end_to_end(monkeypatch: pytest.MonkeyP
     assert np.array_equal(np.stack(windows), np.stack(expected))
 
 
+@pytest.mark.parametrize(
+    ("num_words", "epochs", "expected", "steps"),
+    [
+        (20_000_000, 1, (128, 64), 2_441),
+        (128 * (100 * 64 + 1), 1, (128, 64), 100),
+        (128 * (100 * 64 + 1) - 1, 1, (64, 64), 200),
+        (30_000, 1, (8, 32), 117),
+        (2_641, 1, (8, 8), 41),
+        (2_641, 10, (8, 32), 10),
+        (100, 1, (8, 8), 1),
+        (50, 1, (4, 8), 1),
+        (9, 1, (1, 8), 1),
+    ],
+)
+def test_little_text_is_read_in_fewer_streams_and_shorter_windows(
+    num_words: int, epochs: int, expected: tuple[int, int], steps: int,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    params = make_params().pretrain
+    params = params.model_copy(update={"batch_size": 128, "bptt": 64, "epochs": epochs})
+    corpus = make_corpus(np.array([1, 1]))  # a review and its BOS are two words
+    corpus.offsets[:] = [0, num_words - 3, num_words - 2]
+    fitted, steps_per_epoch = fit_to_data(corpus, np.arange(2), params)
+    assert (fitted.batch_size, fitted.bptt) == expected
+    assert steps_per_epoch == steps
+    log = capsys.readouterr().err
+    assert ("batch_size = " in log) == (expected[0] < 128)
+    assert ("bptt = " in log) == (expected[1] < 64)
+    assert (f"will hardly learn in {epochs * steps} steps" in log) == (epochs * steps < 100)
+
+
 def test_too_little_text_is_refused() -> None:
-    params = make_params().pretrain.model_copy(update={"batch_size": 1_000})
-    message = r"words are too few for imdb.pretrain.batch_size = 1000 and bptt = 10; lower them"
-    with pytest.raises(UserError, match=message):
-        num_steps(make_corpus(), np.arange(18), params)
+    corpus = make_corpus(np.array([3, 3]))
+    with pytest.raises(UserError, match="8 words are too little text; add texts"):
+        fit_to_data(corpus, np.arange(2), make_params().pretrain)

@@ -8,6 +8,7 @@ import torch
 from stages.common.params import load_params
 from stages.imdb.corpus.params import Imdb, SequenceParams, TrainingParams
 from stages.imdb.models.classifiers import SequenceClassifier
+from stages.imdb.models.device import CPU
 from stages.imdb.models.registry import MODEL_LABELS, NETWORKS
 from stages.imdb.models.serialization import build_model
 from stages.imdb.training.job import make_config, model_params
@@ -33,7 +34,7 @@ def test_the_section_of_a_network_has_its_sizes(name: str) -> None:
 def test_a_network_is_built_from_its_parameters(name: str, ngrams: int) -> None:
     changes = {"ngrams": ngrams, "num_buckets": 1_000}
     section = model_params(name, PARAMS).model_copy(update=changes)
-    config = make_config(name, PARAMS.model_copy(update={name: section}), make_corpus())
+    config = make_config(name, PARAMS.model_copy(update={name: section}), make_corpus(), CPU)
     network = build_model(config)
     assert network.vocab_size == VOCAB_SIZE
     rows = sum(w.shape[0] for w in network.parameters() if w.shape[-1] == PARAMS.embedding_dim)

@@ -16,9 +16,15 @@ from stages.imdb.engine import distributed
 from stages.imdb.engine.checkpoint import TrainState
 from stages.imdb.models.batches import collate
 from stages.imdb.models.classifiers import LSTMClassifier, Network
+from stages.imdb.models.device import CPU
 from stages.imdb.training import objective
 from stages.imdb.training.job import Job, Phase, make_config, training_phases
-from stages.imdb.training.trainer import TrainingData, make_training_data, warmup_cosine
+from stages.imdb.training.trainer import (
+    TrainingData,
+    fit_to_data,
+    make_training_data,
+    warmup_cosine,
+)
 from tests.imdb.training_setup import SmallTraining, make_params, same_weights, weights
 
 
@@ -143,11 +149,11 @@ def teacher_data(folder: Path, fraction: float, positive: list[float]) -> Traini
     column = np.array([positive], dtype=np.float32)
     probabilities = np.stack([1 - column, column], axis=2)
     save_predictions(
-        Predictions("linear", "made up", ["bad", "good"], 1, [0], probabilities), teacher
+        Predictions("linear", "made up", ["bad", "good"], 1, [0], "float64", probabilities), teacher
     )
     params = make_params(unlabelled_fraction=fraction)
     job = Job(
-        config=make_config("lstm", params, corpus), params=params, corpus=folder,
+        config=make_config("lstm", params, corpus, CPU), params=params, corpus=folder,
         train_indices=corpus.split_indices("train"), val_indices=np.arange(0), pretrained=None,
         teacher=teacher, live=folder, checkpoints=folder, out=folder, fingerprint="",
     )  # fmt: skip
@@ -177,3 +183,24 @@ def test_a_loss_that_is_not_finite_stops_the_training(tmp_path: Path) -> None:
     message = r"loss of step 1 is (nan|inf): .*; lower learning_rate, 0.01, in params.yaml"
     with pytest.raises(UserError, match=message):
         training.run()
+
+
+@pytest.mark.parametrize(
+    ("num_reviews", "epochs", "batch_size"),
+    [(73_750, 1, 64), (6_400, 1, 64), (6_336, 1, 32), (285, 3, 8), (285, 30, 64), (8, 3, 4)],
+)
+def test_few_reviews_are_read_in_smaller_batches(
+    num_reviews: int, epochs: int, batch_size: int
+) -> None:
+    params = make_params(batch_size=64, epochs=epochs).lstm
+    assert fit_to_data(params, num_reviews) == params.model_copy(update={"batch_size": batch_size})
+    small = make_params(batch_size=2).lstm
+    assert fit_to_data(small, 8) == small
+
+
+def test_few_steps_are_reported(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    SmallTraining(tmp_path, batch_size=8).run()
+    log = capsys.readouterr().err
+    for section in ("imdb.lstm", "imdb.lstm.finetune"):
+        assert f"{section}: little data, so batch_size = 4 instead of 8\n" in log
+        assert f"{section}: the network will hardly learn in 4 steps; raise {section}.epochs" in log

@@ -68,7 +68,7 @@ class SmallTraining:
         self.corpus = make_corpus()
         self.params = make_params(model, **changes)
         self.job = Job(
-            config=make_config(model, self.params, self.corpus),
+            config=make_config(model, self.params, self.corpus, CPU),
             params=self.params,
             corpus=folder / "corpus",
             train_indices=np.arange(16),

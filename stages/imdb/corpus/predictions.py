@@ -28,6 +28,7 @@ class Predictions:
         classes: Names of the classes.
         num_parameters: Number of trained parameters.
         seeds: Random seeds of the trainings.
+        precision: Data type of the matrix products in the training.
         probabilities: float32 [seeds, reviews, classes].
     """
 
@@ -36,6 +37,7 @@ class Predictions:
     classes: list[str]
     num_parameters: int
     seeds: list[int]
+    precision: str
     probabilities: npt.NDArray[np.float32]
 
 

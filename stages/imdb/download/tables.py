@@ -21,9 +21,9 @@ import pyarrow.parquet as pq
 
 from stages.common.errors import UserError
 from stages.common.progress import log
+from stages.imdb.download.source import PARQUET_SUFFIXES, table_files
 
 COLUMNS = ("text", "label", "split", "group")
-PARQUET_SUFFIXES = (".parquet", ".pq")
 CHUNK_ROWS = 10_000  # rows in memory at a time
 MAX_FIELD_CHARS = 1 << 24  # of a value in a CSV file
 LFS_POINTER = b"version https://git-lfs"
@@ -51,10 +51,6 @@ def read_chunks(path: Path) -> Iterator[pd.DataFrame]:
                     raise UserError(f"{path}: a NUL byte in row {i}; remove it")
             yield pd.DataFrame(values, range(start, start + len(values)), columns, dtype=str)
             start += len(values)
-    except FileNotFoundError:
-        raise UserError(f"imdb.source = {path}: no such file; correct it in params.yaml") from None
-    except IsADirectoryError:
-        raise UserError(f"{path}: a directory; only Parquet files may be in a directory") from None
     except UnicodeDecodeError as error:
         raise UserError(
             f"{path}: not in UTF-8 (byte 0x{error.object[error.start]:02x}), but probably in"
@@ -75,8 +71,9 @@ def _to_str(value: object) -> str:
 
 
 def _open_table(path: Path) -> Rows:
+    files = table_files(path)
     if path.suffix.lower() in PARQUET_SUFFIXES:
-        return _open_parquet(path)
+        return _open_parquet(files)
     with _open_binary(path) as file:
         head = file.read(1_000)
     if head.startswith((b"\xff\xfe", b"\xfe\xff")) or b"\0" in head[:2]:
@@ -111,16 +108,8 @@ def _find_columns(path: Path, names: Sequence[str]) -> dict[str, int]:
     return {column: clean.index(column) for column in COLUMNS if column in clean}
 
 
-def _open_parquet(path: Path) -> Rows:
-    """Open a Parquet file, or all Parquet files of a directory in the order of their names."""
-    files = [path]
-    if path.is_dir():
-        files = sorted(
-            file for file in path.rglob("*")
-            if file.suffix.lower() in PARQUET_SUFFIXES and not file.name.startswith(("_", "."))
-        )  # fmt: skip
-        if not files:
-            raise UserError(f"{path}: a directory without Parquet files")
+def _open_parquet(files: Sequence[Path]) -> Rows:
+    """Open Parquet files as one table."""
     for file in files:
         with file.open("rb") as opened:
             _refuse_lfs_pointer(file, opened.read(len(LFS_POINTER)))
@@ -169,6 +158,8 @@ def _open_csv(path: Path) -> Rows:
     csv.field_size_limit(MAX_FIELD_CHARS)
     with _open_text(path) as file:
         header = file.readline()
+        if header.lower().startswith("sep="):  # for Excel
+            raise UserError(f"{path}: the first line, {header.strip()!r}, is no header; remove it")
         backslash = any('\\"' in line and ESCAPED_QUOTE.search(line) for line in file)
     separator = "\t" if ".tsv" in path.name.lower() else ","
     names = _split_line(header, separator)

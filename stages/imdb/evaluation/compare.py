@@ -88,6 +88,16 @@ def paired_gains(mean: Predictions, lstm: Predictions, labels: metrics.Labels) -
     return pd.DataFrame(rows)
 
 
+def gain_over_linear(
+    linear: Predictions, lstm: Predictions, labels: metrics.Labels
+) -> dict[str, float]:
+    """Return the gain LSTM − linear in points, and the bounds of its 95 % interval."""
+    better = metrics.correct(labels, lstm.probabilities)
+    base = np.broadcast_to(metrics.correct(labels, linear.probabilities), better.shape)
+    points, low, high = metrics.gain(better, base)
+    return {"points": points, "low": low, "high": high}
+
+
 def hardest_errors(mean: Predictions, lstm: Predictions, reviews: pd.DataFrame) -> pd.DataFrame:
     """Return the reviews that both networks misclassify with the highest confidence.
 
@@ -141,6 +151,7 @@ def main() -> None:
         args.metrics,
         {
             "gain": {"points": overall["gain"], "low": overall["low"], "high": overall["high"]},
+            "gain_over_linear": gain_over_linear(linear, lstm, labels),
             "ensemble": {"acc": round(results["accuracy"].iloc[-1], 4)},
         },
     )

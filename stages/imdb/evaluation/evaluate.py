@@ -29,7 +29,7 @@ def main() -> None:
     labels = reviews["label"].to_numpy(np.int64)
     summary = metrics.compute_metrics(labels, predictions.probabilities)
     rounded = {name: round(summary[name], 4) for name in ("acc", "auc", "ece")}
-    write_json(args.metrics, {predictions.model: rounded})
+    write_json(args.metrics, {predictions.model: {**rounded, "precision": predictions.precision}})
     write_json(
         args.curves / "summary.json",
         {

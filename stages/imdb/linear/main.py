@@ -92,6 +92,7 @@ def main() -> None:
             classes=list(classes),
             num_parameters=count_parameters(model),
             seeds=[0],
+            precision="float64",
             probabilities=predict_proba(model, args.reviews, indices, len(classes))[None],
         )
         save_predictions(predictions, path)

@@ -27,6 +27,7 @@ def main() -> None:
         classes=config.classes,
         num_parameters=sum(weight.numel() for weight in networks[0].parameters()),
         seeds=config.seeds,
+        precision=config.trained_precision,
         probabilities=predict_proba_each(networks, test, f"{config.model}: test reviews"),
     )
     save_predictions(predictions, args.predictions)

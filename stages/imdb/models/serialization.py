@@ -34,13 +34,16 @@ class ModelConfig(ParamsSection):
     """The content of `config.json`.
 
     `model` is a name in the registry. `kwargs` are arguments of the network's class.
+    `trained_precision` is the data type of the matrix products in the training; `precision` is that
+    in predictions, where `auto` means the faster one on the processor that predicts.
     """
 
     model: str
     data_name: str
     classes: Annotated[list[ClassName], Field(min_length=2, max_length=MAX_CLASSES)]
     seeds: Annotated[list[int], Field(min_length=1)]
-    precision: Literal["auto", "float32", "bfloat16"] = "auto"  # of the matrix products
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    trained_precision: Literal["float32", "bfloat16"] = "float32"
     kwargs: dict[str, Size]
 
 

@@ -171,12 +171,36 @@ class Sampler:
         weights = counts.double().clamp(min=1) ** UNIGRAM_POWER
         self.probabilities = weights / weights.sum()
         self.num_sampled = min(num_sampled, len(counts) // 2)
-        chance = -torch.expm1(-self.num_sampled * self.probabilities)
-        self.log_expected_count = torch.log(chance).float()
+        self.log_expected_count = log_inclusion(self.probabilities, self.num_sampled).float()
 
     def draw(self) -> Tensor:
         """Return distinct words, int64 [num_sampled], from PyTorch's generator."""
         return torch.multinomial(self.probabilities, self.num_sampled)
+
+
+def log_inclusion(probabilities: Tensor, num_sampled: int) -> Tensor:
+    """Return the logarithm of the chance of each word to be in a sample of distinct words.
+
+    To draw distinct words one after the other is to wait until `num_sampled` words have arrived, if
+    word i arrives at a random time with the rate p_i. Until time t it arrives with the probability
+    1 − exp(−t p_i). We take the t at which `num_sampled` words are expected (B. Rosén, "Asymptotic
+    Theory for Successive Sampling with Varying Probabilities Without Replacement", 1972).
+
+    Args:
+        probabilities: float64 [vocab_size], of a word in a single draw.
+        num_sampled: Words per sample, fewer than `vocab_size`.
+
+    Returns:
+        float64 [vocab_size].
+    """
+    low, high = float(num_sampled), num_sampled / float(probabilities.min())
+    while high - low > 1e-9 * high:  # bisection: the expected number increases with t
+        t = (low + high) / 2
+        if -torch.expm1(-t * probabilities).sum() < num_sampled:
+            low = t
+        else:
+            high = t
+    return torch.log(-torch.expm1(-high * probabilities))
 
 
 class BpttStreams:

@@ -13,11 +13,13 @@ from stages.imdb.corpus.params import Imdb, Pretrain
 from stages.imdb.engine import distributed, optim
 from stages.imdb.engine.checkpoint import Checkpoint, TrainState
 from stages.imdb.engine.curves import live_curves
+from stages.imdb.engine.steps import log_fit, shrink
 from stages.imdb.models.device import device_of, get_matmul_dtype, seed_everything
 from stages.imdb.pretraining.language_model import BpttStreams, LanguageModel, Sampler
 
 LOG_POINTS = 50  # points of the loss curve
-WARMUP_STEPS = 100  # during which the learning rate rises
+WARMUP_STEPS = 100  # during which the learning rate rises; at most a quarter of all steps
+MIN_STREAMS, MIN_BPTT = 8, 8  # if there is little text
 
 
 def new_state(vocab_size: int, params: Imdb, device: torch.device) -> TrainState[LanguageModel]:
@@ -56,8 +58,9 @@ def train_language_model(
         UserError: If the training diverges, or there is too little text.
     """
     network, device = state.network, device_of(state.network)
-    steps = num_steps(corpus, indices, params)
-    steps_per_epoch = steps // params.epochs
+    params, steps_per_epoch = fit_to_data(corpus, indices, params)
+    steps = params.epochs * steps_per_epoch
+    warmup_steps = min(WARMUP_STEPS, steps / 4)
     word_counts = corpus.word_counts(indices)
     word_counts[PAD] = len(indices)  # BOS before each review
     sampler = Sampler(torch.from_numpy(word_counts), params.num_sampled)
@@ -89,7 +92,7 @@ def train_language_model(
             hidden = {"h": h, "c": c}
             distributed.scale_loss(loss, shard).backward()
             optim.clip_grad_norm(network)
-            schedule = min(1, (step + 1) / WARMUP_STEPS) * (1 - step / steps)
+            schedule = min(1, (step + 1) / warmup_steps) * (1 - step / steps)
             optim.step(state.optimizers, params.learning_rate * schedule)
             state.step += 1
 
@@ -116,17 +119,27 @@ def train_language_model(
                 checkpoint.save(replace(state, hidden_state=gathered))
 
 
-def num_steps(corpus: Corpus, indices: Indices, params: Pretrain) -> int:
-    """Return the number of training steps.
+def fit_to_data(corpus: Corpus, indices: Indices, params: Pretrain) -> tuple[Pretrain, int]:
+    """Shorten the windows and use fewer streams, if there is little text.
+
+    Returns:
+        The parameters, possibly with a smaller `batch_size` and `bptt`, and the number of steps per
+        epoch.
 
     Raises:
         UserError: If there is too little text for one step.
     """
     num_words = int(corpus.lengths[indices].sum()) + len(indices)
-    steps_per_epoch = (num_words // params.batch_size - 1) // params.bptt
-    if steps_per_epoch < 1:
-        raise UserError(
-            f"pretrain: {num_words:,} words are too few for imdb.pretrain.batch_size ="
-            f" {params.batch_size} and bptt = {params.bptt}; lower them in params.yaml"
-        )
-    return params.epochs * steps_per_epoch
+
+    def steps(batch_size: int, bptt: int) -> int:
+        return params.epochs * max(0, (num_words // batch_size - 1) // bptt)
+
+    batch_size = shrink(params.batch_size, MIN_STREAMS, lambda n: steps(n, params.bptt))
+    bptt = shrink(params.bptt, MIN_BPTT, lambda n: steps(batch_size, n))
+    batch_size = shrink(batch_size, 1, lambda n: steps(n, bptt), min_steps=1)
+    if not steps(batch_size, bptt):
+        raise UserError(f"pretrain: {num_words:,} words are too little text; add texts")
+    fitted = params.model_copy(update={"batch_size": batch_size, "bptt": bptt})
+    if distributed.is_main_process():
+        log_fit("imdb.pretrain", params, fitted, steps(batch_size, bptt))
+    return fitted, steps(batch_size, bptt) // params.epochs

@@ -3,8 +3,12 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
+
 from stages.imdb.corpus.corpus import Corpus, Indices
 from stages.imdb.corpus.params import Imdb, LSTMParams, TrainingParams
+from stages.imdb.models.classifiers import SequenceClassifier
+from stages.imdb.models.device import get_matmul_dtype
 from stages.imdb.models.registry import NETWORKS
 from stages.imdb.models.serialization import ModelConfig
 
@@ -77,8 +81,11 @@ def training_phases(model: str, params: Imdb) -> list[Phase]:
     return phases
 
 
-def make_config(model: str, params: Imdb, corpus: Corpus) -> ModelConfig:
-    """Return the configuration of the model that the parameters describe."""
+def make_config(model: str, params: Imdb, corpus: Corpus, device: torch.device) -> ModelConfig:
+    """Return the configuration of the model that the parameters describe, trained on `device`."""
+    network_class = NETWORKS[model].network_class
+    is_sequence = issubclass(network_class, SequenceClassifier)  # the mean has no large products
+    dtype = get_matmul_dtype(params.train.precision, device) if is_sequence else torch.float32
     kwargs = {"vocab_size": len(corpus.vocab), "embedding_dim": params.embedding_dim}
     section = model_params(model, params)
     kwargs |= {name: getattr(section, name) for name in NETWORKS[model].sizes}
@@ -90,5 +97,6 @@ def make_config(model: str, params: Imdb, corpus: Corpus) -> ModelConfig:
         classes=list(corpus.classes),
         seeds=params.seeds,
         precision=params.train.precision,
+        trained_precision="bfloat16" if dtype == torch.bfloat16 else "float32",
         kwargs=kwargs,
     )

@@ -26,7 +26,7 @@ from stages.imdb.corpus.params import Imdb
 from stages.imdb.engine import distributed, launcher
 from stages.imdb.engine.checkpoint import training_fingerprint
 from stages.imdb.engine.malloc import HUGEPAGES_ENV, tune_malloc
-from stages.imdb.models.device import get_device, get_matmul_dtype
+from stages.imdb.models.device import get_device
 from stages.imdb.models.registry import NETWORKS
 from stages.imdb.models.serialization import save_config
 from stages.imdb.training.job import Job, make_config, model_params
@@ -58,16 +58,16 @@ def train_sequentially(job: Job) -> None:
 def train_model(args: argparse.Namespace, params: Imdb, corpus: Corpus) -> None:
     """Train from every seed and write the networks into a folder."""
     device = get_device(params.train.device)
-    dtype = get_matmul_dtype(params.train.precision, device)
+    config = make_config(args.model, params, corpus, device)
     inputs = [path for path in (args.corpus, args.pretrained, args.teacher) if path]
     own_params = (model_params(args.model, params), params.embedding_dim, params.validation)
-    identity = training_fingerprint((own_params, device.type, dtype), inputs)
+    identity = training_fingerprint((own_params, device.type, config.trained_precision), inputs)
     distributed.check_same_config(identity)
     train_indices, val_indices = group_train_val_split(corpus.metadata, params.validation)
     is_main = distributed.is_main_process()
     with atomic_write(args.out) if is_main else nullcontext(args.out) as folder:
         job = Job(
-            config=make_config(args.model, params, corpus),
+            config=config,
             params=params,
             corpus=args.corpus,
             train_indices=train_indices,
@@ -84,7 +84,7 @@ def train_model(args: argparse.Namespace, params: Imdb, corpus: Corpus) -> None:
             log(
                 f"{args.model}: {len(params.seeds)} seeds, {len(train_indices):,} labelled reviews,"
                 f" {len(val_indices):,} for validation, {len(corpus.split_indices('unlabelled')):,}"
-                f" unlabelled; on {device.type} in {str(dtype).removeprefix('torch.')}"
+                f" unlabelled; on {device.type} in {config.trained_precision}"
             )
         sequential = distributed.world_size() > 1 or device.type != "cpu"
         (train_sequentially if sequential else train_in_parallel)(job)

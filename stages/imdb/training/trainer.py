@@ -15,11 +15,12 @@ from stages.common.errors import UserError
 from stages.common.processes import cpu_count
 from stages.common.progress import log, progress
 from stages.imdb.corpus.corpus import Corpus, Indices, load_corpus
-from stages.imdb.corpus.params import SequenceParams
+from stages.imdb.corpus.params import SequenceParams, TrainingParams
 from stages.imdb.corpus.predictions import load_predictions
 from stages.imdb.engine import distributed, optim
 from stages.imdb.engine.checkpoint import Checkpoint, TrainState
 from stages.imdb.engine.curves import Point, live_curves
+from stages.imdb.engine.steps import log_fit, shrink
 from stages.imdb.models.batches import bucketed_batches, collate, drop_words, random_crop
 from stages.imdb.models.classifiers import Network, SequenceClassifier, logits_to_probs
 from stages.imdb.models.device import get_device, get_matmul_dtype, seed_everything
@@ -29,6 +30,7 @@ from stages.imdb.training.job import Job, Phase, model_params, training_phases
 from stages.imdb.training.objective import training_step
 
 LOG_POINTS = 5  # validations, and points of the curves, per phase
+MIN_BATCH_SIZE = 4  # if there are few reviews
 WARMUP_FRACTION = 0.05  # of all steps, during which the learning rate rises
 
 
@@ -122,11 +124,14 @@ def train_phase(
     Raises:
         UserError: If the training diverges.
     """
-    params, network = phase.params, state.network
+    params, network = fit_to_data(phase.params, len(data.indices)), state.network
     device = get_device(job.params.train.device)
     lengths = np.minimum(data.corpus.lengths[data.indices], params.max_length)
     steps_per_epoch = math.ceil(len(data.indices) / params.batch_size)
     num_steps = params.epochs * steps_per_epoch
+    if distributed.is_main_process() and state.seed == job.params.seeds[0]:
+        section = f"imdb.{job.config.model}" + (".finetune" if state.phase else "")
+        log_fit(section, phase.params, params, num_steps)
     path = job.checkpoints / f"seed-{state.seed}-{phase.name}.safetensors"
     checkpoint = Checkpoint(path, job.fingerprint)
     checkpoint.resume(state)
@@ -188,6 +193,14 @@ def train_phase(
     network.eval()
     if state.step > first_step:
         checkpoint.save(state)
+
+
+def fit_to_data(params: TrainingParams, num_reviews: int) -> TrainingParams:
+    """Return the hyperparameters of a phase, with smaller batches if there are few reviews."""
+    batch_size = shrink(
+        params.batch_size, MIN_BATCH_SIZE, lambda n: params.epochs * math.ceil(num_reviews / n)
+    )
+    return params.model_copy(update={"batch_size": batch_size})
 
 
 def warmup_cosine(done: float) -> float:

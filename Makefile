@@ -62,6 +62,10 @@ plots: $(READY) ## write the page of all plots, dvc_plots/index.html; works offl
 	$(BIN)/dvc config --local plots.html_template tmp/page.html
 	$(BIN)/dvc plots show
 
+.PHONY: notebooks
+notebooks: $(READY) ## serve the notebooks on this machine only and print the address; PORT=2718
+	$(BIN)/marimo run notebooks --host 127.0.0.1 --port $(or $(PORT),2718) --headless
+
 .PHONY: experiments
 experiments: $(READY) ## compare the experiments: parameters and metrics that differ
 	$(BIN)/dvc exp show --only-changed --drop '(?!Exp|(numpy|linear|mean|lstm).acc|gain.points|points|mlp|imdb)' --no-pager

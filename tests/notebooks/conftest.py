@@ -35,8 +35,14 @@ def free_port() -> int:
         return int(listener.getsockname()[1])
 
 
-@pytest.fixture(scope="session")
-def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+@pytest.fixture(scope="module")
+def notebooks_root() -> Path:
+    """The folder that has the folder `notebooks`; a test module can replace it by a copy."""
+    return ROOT
+
+
+@pytest.fixture(scope="module")
+def address(notebooks_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of a server of all notebooks, started as in `make notebooks`."""
     port = free_port()
     log = tmp_path_factory.mktemp("notebooks") / "log.txt"
@@ -44,7 +50,7 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     with log.open("w") as output:
         server = subprocess.Popen(
             [sys.executable, "-m", *command, "--port", str(port)],
-            cwd=ROOT,
+            cwd=notebooks_root,
             stdout=output,
             stderr=subprocess.STDOUT,
         )

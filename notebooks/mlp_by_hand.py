@@ -172,6 +172,7 @@ def _(curves, data, epoch, history, mlp, names):
                 ],
                 wrap=True,
                 justify="start",
+                align="start",
             ),
         ]
     )

@@ -68,7 +68,7 @@ def _():
             .replace("\n", " ")
         )
         _columns.append(
-            f"<div><h3>{_name}.py</h3>{mo.md(_idea[0].upper() + _idea[1:]).text}"
+            f"<div><h3>{_name}.py</h3>{mo.md(_idea[:1].upper() + _idea[1:]).text}"
             f"{show.code_listing(_lines, _new, f'{_name}.py')}</div>"
         )
         _previous = _lines

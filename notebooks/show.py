@@ -40,7 +40,7 @@ def image(figure: Figure, description: str, width: int = 640) -> mo.Html:
     data = base64.b64encode(buffer.getvalue()).decode()
     return mo.Html(
         f'<img alt="{html.escape(description)}" src="data:image/png;base64,{data}"'
-        f' style="width: 100%; max-width: {width}px">'
+        f' style="width: 100%; height: auto; max-width: {width}px">'
     )
 
 

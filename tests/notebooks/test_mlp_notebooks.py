@@ -72,6 +72,6 @@ def test_the_version_changes_the_record_of_autograd(open_notebook: Open) -> None
 
 def test_the_four_networks_train_again(open_notebook: Open) -> None:
     page = open_notebook("mlp_pytorch")
-    expect(page.get_by_alt_text(re.compile("over 30 epochs"))).to_be_visible()
+    expect(page.get_by_alt_text(re.compile("over 60 epochs"))).to_be_visible()
     move(page, "epochs")
-    expect(page.get_by_alt_text(re.compile("over 35 epochs"))).to_be_visible()
+    expect(page.get_by_alt_text(re.compile("over 65 epochs"))).to_be_visible()

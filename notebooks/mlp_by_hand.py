@@ -172,6 +172,7 @@ def _(curves, data, epoch, history, mlp, names):
                 ],
                 wrap=True,
                 justify="start",
+                align="start",
             ),
         ]
     )
@@ -259,7 +260,7 @@ def _(X, Y, after, before, original, values, weights):
     )  # fmt: skip
     _sections = [f'<div class="step">{_inputs}</div>']
     for _function, _steps in after.items():
-        _sections.append(f"<h3>{_function}</h3>")
+        _sections.append(f'<h3 class="step-heading">{_function}</h3>')
         for _step, _before in zip(_steps, before[_function], strict=True):
             _sections.append(show.step(_step, _before, _function, values))
     mo.Html(show.CSS + "".join(_sections))

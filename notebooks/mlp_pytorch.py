@@ -68,7 +68,8 @@ def _():
             .replace("\n", " ")
         )
         _columns.append(
-            f"<div><h3>{_name}.py</h3>{mo.md(_idea[0].upper() + _idea[1:]).text}"
+            f'<div><h3 class="step-heading">{_name}.py</h3>'
+            f"{mo.md(_idea[:1].upper() + _idea[1:]).text}"
             f"{show.code_listing(_lines, _new, f'{_name}.py')}</div>"
         )
         _previous = _lines
@@ -95,10 +96,10 @@ def _():
     hidden = mo.ui.slider(1, 32, value=16, label="hidden units", show_value=True, debounce=True)
     activation = mo.ui.dropdown([*model.ACTIVATIONS], value="tanh", label="activation")
     rate = mo.ui.slider(
-        steps=[0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0], value=0.02, label="learning rate",
+        steps=[0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0], value=0.05, label="learning rate",
         show_value=True, debounce=True,
     )  # fmt: skip
-    epochs = mo.ui.slider(5, 100, 5, value=30, label="epochs", show_value=True, debounce=True)
+    epochs = mo.ui.slider(5, 100, 5, value=60, label="epochs", show_value=True, debounce=True)
     mo.hstack([dataset, hidden, activation, rate, epochs], wrap=True, justify="start", gap=1.5)
     return activation, dataset, epochs, hidden, rate
 

@@ -47,8 +47,8 @@ def _():
         "The networks of `make repro` are trained. To compare them with small ones, which know"
         f" {reviews.SMALL_REVIEWS:,} reviews only:"
         if PIPELINE.is_trained
-        else "**No network of the pipeline is trained yet.** `make repro` trains them in a terminal,"
-        " in about 15 minutes. Or train small ones here, from"
+        else "**No network of the pipeline is trained yet.** `make repro` trains them in a"
+        " terminal, in about 15 minutes. Or train small ones here, from"
         f" {reviews.SMALL_REVIEWS:,} reviews of an installed package, in one to two minutes; they"
         " are worse. They go to `data/small-run` and replace nothing:"
     )
@@ -121,14 +121,12 @@ def _(hardest, noun, predictors, test_reviews):
     own_text = mo.ui.text_area(
         value=EXAMPLE, label="text", full_width=True, rows=4, max_length=20_000, debounce=300
     )
-    _filters = {"any": None}
+    _filters: dict[str, tuple[str, bool] | None] = {"any": None}
     for _predictor in predictors:
         _filters[f"{_predictor.name} is wrong"] = (_predictor.name, False)
         _filters[f"only {_predictor.name} is right"] = (_predictor.name, True)
     which = mo.ui.dropdown(_filters, value="any", label="of those where")
-    another = mo.ui.button(
-        value=0, on_click=lambda count: count + 1, label=f"another {noun}"
-    )
+    another = mo.ui.button(value=0, on_click=lambda count: count + 1, label=f"another {noun}")
     rank = mo.ui.number(
         1, max(1, 0 if hardest is None else len(hardest)), value=1, label="rank (1: the hardest)"
     )
@@ -228,9 +226,8 @@ def _(classes, curve_class, predictors, tokens):
             for word, position, step in reviews.largest_turns(_values[:, _index], tokens)
         )
         _turns.append(f"{_name}: {_words or 'there is only one word'}.")
-    _description = f"Probability of {classes[_index]} after each word. Largest changes: " + " ".join(
-        _turns
-    )
+    _description = f"Probability of {classes[_index]} after each word. Largest changes: "
+    _description += " ".join(_turns)
     _cut = len(tokens) > reviews.MAX_CURVE_WORDS
     mo.vstack(
         [
@@ -293,9 +290,7 @@ def _(classes, curve_class, dropped, predictors, replacement, tokens):
 @app.cell(hide_code=True)
 def _(run):
     _words = [*dict.fromkeys(run.map_of_words["word"])] if run.has_map else []
-    word = mo.ui.text(
-        value="actor", label="word", debounce=300, placeholder=", ".join(_words[:3])
-    )
+    word = mo.ui.text(value="actor", label="word", debounce=300, placeholder=", ".join(_words[:3]))
     mo.vstack(
         [
             mo.md("""

@@ -3,6 +3,7 @@
 import html
 import json
 import os
+import shlex
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -13,12 +14,12 @@ from pathlib import Path
 from typing import Any, cast
 
 import matplotlib.pyplot as plt
-import networkx as nx
+import networkx as nx  # type: ignore[import-untyped]
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import yaml
-from dvc.repo import Repo
+from dvc.repo import Repo  # type: ignore[import-untyped]
 from matplotlib.figure import Figure
 
 from stages.common.errors import UserError
@@ -106,13 +107,15 @@ class Run:
             UserError: If a file is missing, or files do not belong together.
         """
         imdb = self.folder / "data" / "imdb"
-        paths = [imdb / "predictions" / f"{folder.name}.safetensors" for folder in self.model_folders]
-        predictions = [load_predictions(path) for path in paths]
+        names = [folder.name for folder in self.model_folders]
+        predictions = [
+            load_predictions(imdb / "predictions" / f"{name}.safetensors") for name in names
+        ]
         reviews = test_metadata(imdb / "corpus", predictions[0])
         metadata = pd.read_parquet(self.reviews, columns=["id", "split"])
         rows = np.flatnonzero(metadata["split"] == "test")
         if metadata["id"].iloc[rows].tolist() != reviews["id"].tolist():
-            raise UserError(f"{self.reviews}: other reviews than those of the corpus; run dvc repro")
+            raise UserError(f"{self.reviews}: not the reviews of the corpus; run dvc repro")
         labels = reviews["label"].to_numpy(np.int64)
         table = reviews[["id"]].assign(label=np.array(predictions[0].classes)[labels])
         for each in predictions:
@@ -171,9 +174,9 @@ def run_small(report: Callable[[str, int, int], None]) -> None:
         for number, (description, command) in enumerate(commands):
             report(description, number, len(commands))
             done = subprocess.run(
-                command, shell=True, cwd=folder, env=environment, capture_output=True, text=True,
+                shlex.split(command), cwd=folder, env=environment, capture_output=True, text=True,
                 check=False,
-            )  # fmt: skip  # noqa: S602  the command is from dvc.yaml
+            )  # fmt: skip
             if done.returncode:
                 raise UserError(f"{command}: {done.stderr.strip()[-500:]}")
 
@@ -181,7 +184,8 @@ def run_small(report: Callable[[str, int, int], None]) -> None:
 def write_small_inputs(folder: Path) -> None:
     """Write the reviews and the parameters of the small run."""
     reviews = read_reviews(csv_path())
-    reviews = reviews.iloc[:: len(reviews) // SMALL_REVIEWS]  # of all films, both splits and classes
+    # Every few reviews: of all films, of both splits and classes.
+    reviews = reviews.iloc[:: len(reviews) // SMALL_REVIEWS]
     table = reviews.assign(label=reviews["label"].map({0: "bad", 1: "good"}))
     table[["text", "label", "split", "group"]].to_csv(folder / "movie_reviews.csv", index=False)
     params = yaml.safe_load((ROOT / "params.yaml").read_text("utf-8"))
@@ -248,9 +252,7 @@ def colored_words(explanation: Explanation) -> str:
     return f'<p class="words">{" ".join(parts)}</p>'
 
 
-def rating_cards(
-    predictors: Sequence[Predictor], tokens: Sequence[str], label: str | None
-) -> str:
+def rating_cards(predictors: Sequence[Predictor], tokens: Sequence[str], label: str | None) -> str:
     """Return one block of HTML per model: its rating, the probability, and the colored words.
 
     Args:
@@ -265,7 +267,8 @@ def rating_cards(
         for_class = html.escape(attribution_class(explanation, predictor.classes))
         verdict = ""
         if label is not None:
-            verdict = " \N{CHECK MARK} right" if explanation.label == label else " \N{BALLOT X} wrong"
+            is_right = explanation.label == label
+            verdict = " \N{CHECK MARK} right" if is_right else " \N{BALLOT X} wrong"
         bars = "".join(
             f'<div class="bar"><span>{html.escape(name)}</span>'
             f'<meter min="0" max="1" value="{p:.4f}" aria-label="{html.escape(name)}"></meter>'
@@ -340,7 +343,8 @@ def neighbours(predictor: Predictor, word: str) -> pd.DataFrame:
     ensemble = predictor.model
     assert isinstance(ensemble, NetworkEnsemble)  # noqa: S101
     if not ensemble.is_known(word):
-        raise UserError(f"{word!r} is not in the vocabulary; it has {len(ensemble.word_to_id):,} words")
+        size = len(ensemble.word_to_id)
+        raise UserError(f"{word!r} is not in the vocabulary of {size:,} words; try another word")
     first = len(SPECIAL_TOKENS)
     ids = list(ensemble.word_to_id.values())[first : first + TOP_WORDS]
     ids = [*dict.fromkeys([*ids, ensemble.word_to_id[word]])]
@@ -375,6 +379,7 @@ def table(rows: pd.DataFrame, label: str) -> str:
         for row in rows.itertuples(index=False)
     )
     return (
-        f'{CSS}<div style="overflow-x: auto"><table class="plain" aria-label="{html.escape(label)}">'
+        f'{CSS}<div style="overflow-x: auto">'
+        f'<table class="plain" aria-label="{html.escape(label)}">'
         f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
     )

@@ -40,7 +40,7 @@ def image(figure: Figure, description: str, width: int = 640) -> mo.Html:
     data = base64.b64encode(buffer.getvalue()).decode()
     return mo.Html(
         f'<img alt="{html.escape(description)}" src="data:image/png;base64,{data}"'
-        f' style="width: 100%; max-width: {width}px">'
+        f' style="width: 100%; height: auto; max-width: {width}px">'
     )
 
 
@@ -145,7 +145,11 @@ def losses_figure(losses: Mapping[str, Array]) -> Figure:
     spacing = np.spacing(losses[reference])
     right.plot(epochs, spacing, color=style.GREY, linewidth=1, label="float64 precision")
     right.set(xlabel="epoch", ylabel=f"difference\nfrom {reference} (nats)")
-    right.legend(fontsize=8)
+    largest = max(
+        spacing.max(), *(np.abs(losses[name] - losses[reference]).max() for name in others)
+    )
+    right.set_ylim(top=1.9 * largest if np.isfinite(largest) else None)  # room for the legend
+    right.legend(fontsize=8, loc="upper right")
     for axes in (left, right):
         axes.xaxis.set_major_locator(MaxNLocator(4, integer=True))
     return figure
@@ -188,9 +192,11 @@ def step(step: Step, before: Step, function: str, values: Values) -> str:
     equation = step.equation
     size = " × ".join(map(str, np.shape(step.value))) or "a number"
     shape = f"{equation.shape} = {size}" if equation.shape.strip("()") else size
+    # V[:] = ... overwrites V.
+    target = equation.symbol + ("[:]" if "leftarrow" in equation.left else "")
     parts = [
         f'<div class="line">{tex(f"{equation.left} {equation.right}")}<br>'
-        f"<code>{html.escape(f'{equation.symbol} = {equation.code}')}</code>"
+        f"<code>{html.escape(f'{target} = {equation.code}')}</code>"
         f"<small>{shape}</small></div>",
         f"<div>{numbers(step.value, equation.symbol, before.value)}</div>",
     ]
@@ -212,7 +218,7 @@ def visit(visit: Visit, lines: Sequence[Step]) -> str:
         lines: The lines of `backward`.
     """
     line = "".join(
-        f"{tex(f'{step.equation.left} {step.equation.right}')}<br>"
+        f"{tex(f'{step.equation.left} {step.equation.right}')}"
         f"<code>{html.escape(f'{step.equation.symbol} = {step.equation.code}')}</code>"
         for step in lines
         if step.equation.symbol == visit.symbol and visit.first
@@ -221,18 +227,13 @@ def visit(visit: Visit, lines: Sequence[Step]) -> str:
         line = "<small>no line: <code>backward</code> treats softmax and loss together</small>"
     elif not visit.first:
         how = "transposed, " if visit.transposed else ""
-        line = f"<small>{how}the same numbers as {tex(_symbol(visit.symbol))} above</small>"
+        line = f"<small>{how}the same numbers as <code>{visit.symbol}</code> above</small>"
     return (
         f'<div class="step"><div class="line"><code>{visit.node}</code><br>'
         f"\N{RIGHTWARDS ARROW} <code>{visit.to}</code></div>"
         f"<div>{numbers(visit.gradient, f'gradient from {visit.node}')}</div>"
         f'<div class="line">{line}</div></div>'
     )
-
-
-def _symbol(name: str) -> str:
-    """Return the LaTeX of a name, such as dW_2 for dW2."""
-    return re.sub(r"(\d)$", r"_\1", name)
 
 
 def tex(formula: str) -> str:
@@ -284,7 +285,8 @@ table.numbers td { padding: 0 0.45rem; text-align: right; white-space: nowrap; b
 .step { border-top: 1px solid #8886; padding: 0.5rem 0; display: flex; flex-wrap: wrap;
   gap: 0.25rem 1.25rem; align-items: center; }
 .step > div { min-width: 9rem; }
-.step > .line { flex: 1 1 17rem; }
+.step > .line { flex: 1 1 17rem; max-width: 24rem; }
+.step-heading { font-weight: bold; font-size: 1.1rem; margin: 1.2rem 0 0.3rem; }
 .step code { overflow-wrap: anywhere; font-size: 0.8rem; }
 .step small { opacity: 0.8; display: block; }
 .columns { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(21rem, 100%), 1fr));

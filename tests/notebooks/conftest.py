@@ -19,6 +19,10 @@ NOTEBOOKS = sorted(
 )
 SCREENSHOTS = ROOT / "build"  # kept for inspection; not in git
 WIDE, PHONE = 1280, 390  # widths of the browser's window, in pixels
+# The element that contains the whole page and can be scrolled, in JavaScript.
+SCROLLED = (
+    "[...document.querySelectorAll('*')].reduce((a, b) => a.scrollHeight >= b.scrollHeight ? a : b)"
+)
 
 CHROMIUM = (
     shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -126,7 +130,9 @@ def open_notebook(address: str, browser: Browser) -> Iterator[Open]:
         def on_message(message: str | bytes) -> None:
             if "completed-run" in str(message):
                 finished.append(name)
-            if "application/vnd.marimo+error" in str(message):
+            # A cell that waits for valid input stops the cells below it.
+            failed = "application/vnd.marimo+error" in str(message)
+            if failed and "ancestor-stopped" not in str(message):
                 problems.append(f"a cell failed: {message!r}")
 
         page.on("websocket", lambda socket: socket.on("framereceived", on_message))
@@ -142,7 +148,7 @@ def open_notebook(address: str, browser: Browser) -> Iterator[Open]:
 
     yield open_
     for page in pages:
-        too_wide = page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
+        too_wide = page.evaluate(f"{SCROLLED}.scrollWidth - {SCROLLED}.clientWidth")
         if too_wide > 0:
             problems.append(f"the page is {too_wide} pixels too wide")
         page.remove_listener("console", on_console)  # closing the page ends its connection

@@ -12,6 +12,7 @@ from tests.notebooks.conftest import (
     NOTEBOOKS,
     PHONE,
     SCREENSHOTS,
+    SCROLLED,
     WIDE,
     Open,
     needs_chromium,
@@ -48,4 +49,5 @@ def test_the_server_listens_on_loopback_only(address: str) -> None:
 def test_a_notebook_fits_the_screen(path: Path, width: int, open_notebook: Open) -> None:
     SCREENSHOTS.mkdir(exist_ok=True)
     page = open_notebook(path.stem, width)
-    page.screenshot(path=SCREENSHOTS / f"{path.stem}-{width}.png", full_page=True)
+    page.set_viewport_size({"width": width, "height": page.evaluate(f"{SCROLLED}.scrollHeight")})
+    page.screenshot(path=SCREENSHOTS / f"{path.stem}-{width}.png")

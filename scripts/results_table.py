@@ -82,8 +82,8 @@ def to_markdown(results: pd.DataFrame, gains: Gains) -> str:
     )
     lines += [
         "",
-        f"LSTM − mean: {over_mean}. LSTM − linear: {over_linear}. For the intervals, both the seeds"
-        " and the test reviews are resampled.",
+        f"LSTM − mean: {over_mean}. LSTM − linear: {over_linear}.",
+        "For the intervals, both the seeds and the test reviews are resampled.",
     ]
     return "\n".join(lines)
 

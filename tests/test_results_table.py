@@ -47,8 +47,10 @@ def test_the_table_has_a_row_per_model_and_the_gain(root: Path) -> None:
         ("91.23% (90.00% – 92.00%)", "0.9679", "1,234,567", "4")
     }
     assert [row[0].endswith("(exploratory)") for row in rows] == [False] * 5 + [True] * 2
-    assert lines[-1].startswith("LSTM − mean: **+2.17 points** (+1.83 – +2.49). ")
-    assert "LSTM − linear: **+0.27 points** (-0.02 – +0.56). " in lines[-1]
+    assert lines[-2] == (
+        "LSTM − mean: **+2.17 points** (+1.83 – +2.49)."
+        " LSTM − linear: **+0.27 points** (-0.02 – +0.56)."
+    )
 
 
 def test_without_results_the_message_says_how_to_get_them(tmp_path: Path) -> None:

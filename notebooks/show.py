@@ -195,7 +195,7 @@ def step(step: Step, before: Step, function: str, values: Values) -> str:
     # V[:] = ... overwrites V.
     target = equation.symbol + ("[:]" if "leftarrow" in equation.left else "")
     parts = [
-        f'<div class="line">{tex(f"{equation.left} {equation.right}")}<br>'
+        f'<div class="line">{tex(f"{equation.left} {equation.right}")}'
         f"<code>{html.escape(f'{target} = {equation.code}')}</code>"
         f"<small>{shape}</small></div>",
         f"<div>{numbers(step.value, equation.symbol, before.value)}</div>",

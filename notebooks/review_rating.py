@@ -6,6 +6,8 @@ __generated_with = "0.25.2"
 app = marimo.App(width="medium", app_title="Rating a review")
 
 with app.setup:
+    import html
+
     import marimo as mo
     import numpy as np
     import pandas as pd
@@ -20,10 +22,7 @@ with app.setup:
     from stages.imdb.predict import Predictor
 
     PIPELINE, SMALL = reviews.Run(reviews.ROOT), reviews.Run(reviews.SMALL_RUN)
-    EXAMPLE = (
-        "I expected to be bored, and the beginning is terrible. But the film is not bad at all:"
-        " the actors are wonderful, and the end is great!"
-    )
+    EXAMPLE = "I did not like it at first, but in the end I loved it."
     OWN, RANDOM, HARDEST = "my own text", "a random test text", "one of the hardest test texts"
 
 
@@ -118,7 +117,7 @@ def _(hardest, noun, predictors, test_reviews):
     _sources = [OWN]
     if test_reviews is not None:
         _sources += [RANDOM, HARDEST] if len(hardest) else [RANDOM]
-    source = mo.ui.radio(_sources, value=OWN, inline=True, label=f"**Which {noun}?**")
+    source = mo.ui.radio(_sources, value=OWN, label=f"**Which {noun}?**")
     own_text = mo.ui.text_area(
         value=EXAMPLE, label="text", full_width=True, rows=4, max_length=20_000, debounce=300
     )
@@ -207,9 +206,11 @@ def _(classes):
             mo.md("""
             ## The rating after each word
 
-            Each point is the rating of the text up to this word. Of the mean, every word moves the
-            rating by a little less than the one before. The LSTM can change its mind: does *not*
-            turn what follows? Try *good, not bad* and *bad, not good*, which are the same words.
+            Each point is the rating of the text up to this word. The mean does not depend on the
+            order of the words, and each word counts less the more there are. The LSTM can change
+            its mind. Does *not* turn what follows, or is it a bad sign of its own? Compare *this
+            is a good film* with *this is not a good film*, and *good, not bad* with *bad, not
+            good*, which have the same words.
             """),
             *([curve_class] if len(classes) > 2 else []),
         ]
@@ -221,24 +222,17 @@ def _(classes):
 def _(classes, curve_class, predictors, tokens):
     _curves = {each.name: reviews.rate_each_word(each, tokens) for each in predictors}
     _index = curve_class.value
-    _turns = []
-    for _name, _values in _curves.items():
-        _words = "; ".join(
-            f"{word} (word {position + 1}, {100 * step:+.0f} points)"
-            for word, position, step in reviews.largest_turns(_values[:, _index], tokens)
-        )
-        _turns.append(f"{MODEL_LABELS[_name]}: {_words or 'there is only one word'}.")
-    _description = f"Probability of {classes[_index]} after each word. Largest changes: "
-    _description += " ".join(_turns)
+    _turns = reviews.describe_turns({name: c[:, _index] for name, c in _curves.items()}, tokens)
+    _picture = show.image(
+        reviews.curve_figure(_curves, tokens, _index, classes),
+        f"Probability of {classes[_index]} after each word",
+        width=760,
+    )
     _cut = len(tokens) > reviews.MAX_CURVE_WORDS
-    mo.vstack(
-        [
-            show.image(
-                reviews.curve_figure(_curves, tokens, _index, classes), _description, width=760
-            ),
-            mo.plain_text("Largest changes\n" + "\n".join(_turns)),
-            mo.md(f"Only the first {reviews.MAX_CURVE_WORDS} words are drawn." if _cut else ""),
-        ]
+    mo.Html(
+        f'{reviews.CSS}<div class="scrolled" tabindex="0">{_picture.text}</div>'
+        f"<p>Largest changes{f' in the first {reviews.MAX_CURVE_WORDS} words' if _cut else ''}:</p>"
+        f"<ul>{''.join(f'<li>{html.escape(turn)}</li>' for turn in _turns)}</ul>"
     )
     return
 
@@ -275,7 +269,7 @@ def _(classes, curve_class, dropped, predictors, replacement, tokens):
             "model": MODEL_LABELS[name],
             f"{classes[_index]} before": f"{_before[name][_index]:.1%}",
             "after": f"{_after[name][_index]:.1%}",
-            "change (points)": f"{100 * (_after[name][_index] - _before[name][_index]):+.1f}",
+            "change (points)": reviews.signed(100 * (_after[name][_index] - _before[name][_index])),
             "rating after": classes[int(_after[name].argmax())],
         }
         for name in _before
@@ -321,7 +315,9 @@ def _(predictors, word):
                 mo.vstack(
                     [
                         mo.md(f"**{MODEL_LABELS[_predictor.name]}**"),
-                        mo.Html(reviews.table(_found, f"neighbours, {MODEL_LABELS[_predictor.name]}")),
+                        mo.Html(
+                            reviews.table(_found, f"neighbours, {MODEL_LABELS[_predictor.name]}")
+                        ),
                     ]
                 )
             )

@@ -227,6 +227,12 @@ def attribution_class(explanation: Explanation, classes: Sequence[str]) -> str:
     return classes[1] if len(classes) == 2 else cast("str", explanation.label)
 
 
+def signed(value: float, decimals: int = 1) -> str:
+    """Return a rounded number with its sign; 0 has none."""
+    rounded = round(value, decimals) or 0.0
+    return f"{rounded:{'+' if rounded else ''}.{decimals}f}".replace("-", "\N{MINUS SIGN}")
+
+
 def colored_words(explanation: Explanation) -> str:
     """Return the words of a text as HTML, colored by what they add to the logit.
 
@@ -240,13 +246,13 @@ def colored_words(explanation: Explanation) -> str:
             continue
         color = style.BLUE if value > 0 else style.VERMILION
         alpha = round(0.12 + 0.4 * min(1.0, abs(value)), 2)
-        number = f"{value:+.1f}".replace("-", "\N{MINUS SIGN}") if abs(value) >= 0.1 else ""
+        number = signed(value) if abs(value) >= 0.1 else ""
         rgb = ", ".join(str(int(color[i : i + 2], 16)) for i in (1, 3, 5))
         parts.append(
             f'<span class="word" style="background: rgba({rgb}, {alpha})">{text}'
             f"<small>{number}</small></span>"
         )
-    return f'<p class="words">{" ".join(parts)}</p>'
+    return f'<p class="words" tabindex="0">{" ".join(parts)}</p>'
 
 
 def rating_cards(predictors: Sequence[Predictor], tokens: Sequence[str], label: str | None) -> str:
@@ -276,7 +282,7 @@ def rating_cards(predictors: Sequence[Predictor], tokens: Sequence[str], label: 
             f'<section class="card"><h3>{MODEL_LABELS[predictor.name]}:'
             f" {html.escape(str(explanation.label))}{verdict}</h3>{bars}"
             f"{colored_words(explanation)}<small>+ speaks for {for_class}; without any word the"
-            f" logit is {explanation.bias:+.1f}</small></section>"
+            f" logit is {signed(explanation.bias)}</small></section>"
         )
     return CSS + f'<div class="cards">{"".join(cards)}</div>'
 
@@ -316,15 +322,35 @@ def curve_figure(
 
 
 def largest_turns(curve: Floats, tokens: Sequence[str]) -> list[tuple[str, int, float]]:
-    """Return the words after which a curve changes most, with their positions and the changes.
+    """Return the words after which a curve changes most, in the order of the text.
 
     Args:
         curve: Probability of a class after each word, [words].
         tokens: The words.
+
+    Returns:
+        At most TURNS tuples: the word, its number from 1, and the change of the probability.
     """
     steps = np.diff(curve)
     largest = np.sort(np.argsort(-np.abs(steps), kind="stable")[:TURNS])
-    return [(tokens[i + 1], int(i) + 1, float(steps[i])) for i in largest]
+    return [(tokens[i + 1], int(i) + 2, float(steps[i])) for i in largest]
+
+
+def describe_turns(curves: dict[str, Floats], tokens: Sequence[str]) -> list[str]:
+    """Return a sentence per model about the largest changes of its curve.
+
+    Args:
+        curves: Probability of a class after each word, [words], by the name of the model.
+        tokens: The words.
+    """
+    sentences = []
+    for name, curve in curves.items():
+        turns = [
+            f"{word} (word {number}, {signed(100 * step, 0)} points)"
+            for word, number, step in largest_turns(curve, tokens)
+        ]
+        sentences.append(f"{MODEL_LABELS[name]}: {'; '.join(turns) or 'there is only one word'}.")
+    return sentences
 
 
 def select_networks(predictors: Sequence[Predictor]) -> list[Predictor]:
@@ -367,6 +393,8 @@ CSS = """
 .card .words { line-height: 1.9; margin: 0.4rem 0; max-height: 22rem; overflow-y: auto; }
 .card .word { border-radius: 4px; padding: 0.1rem 0.2rem; }
 .card small { font-size: 0.72rem; margin-left: 0.15rem; }
+.scrolled { overflow-x: auto; }
+.scrolled img { min-width: 34rem; }
 table.plain { border-collapse: collapse; width: auto; font-size: 0.9rem; }
 table.plain th, table.plain td { padding: 0.1rem 0.7rem 0.1rem 0; text-align: left; }
 </style>

@@ -1,42 +1,74 @@
-"""The notebook that rates reviews, next to small models."""
+"""The notebook that rates reviews, next to models of made-up reviews."""
 
-import shutil
+import re
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page
+from playwright.sync_api import Page, expect
 
-from tests.clone import ROOT
-from tests.imdb.untrained import save_small_linear, save_untrained
-from tests.notebooks.conftest import Open, needs_chromium
+from tests.clone import Clone
+from tests.notebooks.conftest import PHONE, WIDE, Open, needs_chromium
 
 pytestmark = needs_chromium
 
 
 @pytest.fixture(scope="module")
-def notebooks_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of the notebooks next to small models of reviews."""
-    root = tmp_path_factory.mktemp("project")
-    shutil.copytree(ROOT / "notebooks", root / "notebooks")
-    models = root / "data" / "imdb" / "models"
-    save_untrained(models)
-    save_small_linear(models)
-    return root
+def notebooks_root(clone: Clone, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A clone in which the pipeline has run."""
+    return clone.fork(tmp_path_factory.mktemp("notebooks") / "project").folder
 
 
-def wait_for_change(page: Page, selector: str, before: str) -> str:
-    """Return the HTML of the first match of a selector as soon as it differs from `before`."""
-    for _ in range(300):
-        after = str(page.locator(selector).first.inner_html())
-        if after != before:
-            return after
-        page.wait_for_timeout(100)
-    raise AssertionError(f"{selector} has not changed within 30 s")
+def type_text(page: Page, text: str) -> None:
+    """Type a review and wait until it is rated."""
+    page.get_by_label("text", exact=True).fill(text)
+    last = text.split()[-1]
+    expect(page.locator(".card .words").first).to_contain_text(last, timeout=30_000)
 
 
 def test_a_typed_review_is_rated(open_notebook: Open) -> None:
     page = open_notebook("review_rating")
-    before = page.locator(".cards").inner_html()
-    page.get_by_label("text", exact=True).fill("a great film")
-    cards = wait_for_change(page, ".cards", before)
-    assert "great" in cards and "terrible" not in cards  # noqa: PT018
+    headings = page.locator(".card h3")
+    type_text(page, "an awful film excellent")
+    type_text(page, "excellent excellent excellent excellent wonderful")
+    expect(headings).to_have_text(["linear: good", "mean: good", "LSTM: good"])
+    type_text(page, "awful awful awful awful terrible")
+    expect(headings).to_have_text(["linear: bad", "mean: bad", "LSTM: bad"])
+
+
+def test_the_curve_names_the_words_that_change_it(open_notebook: Open) -> None:
+    page = open_notebook("review_rating")
+    type_text(page, "excellent awful")
+    expect(page.locator("li", has_text="LSTM:")).to_have_text(
+        re.compile(r"awful \(word 2, \N{MINUS SIGN}\d+ points\)")
+    )
+
+
+@pytest.mark.parametrize("width", [WIDE, PHONE])
+def test_a_word_is_left_out(width: int, open_notebook: Open) -> None:
+    page = open_notebook("review_rating", width)
+    type_text(page, "excellent awful")
+    page.get_by_text("Select...").click()
+    page.get_by_role("option", name="2: awful").click()
+    page.keyboard.press("Escape")
+    table = page.get_by_role("table", name="ratings before and after the change")
+    expect(table.locator("tbody tr")).to_have_count(3)
+    expect(table.locator("tbody tr").last).to_have_text(re.compile(r"LSTM.*%.*%\+.*good"))
+
+
+def test_hard_and_random_test_reviews_are_shown(open_notebook: Open) -> None:
+    page = open_notebook("review_rating")
+    page.get_by_text("a random test text").click()
+    expect(page.locator(".card h3").first).to_have_text(re.compile("right|wrong"))
+    first = page.locator(".card .words").first.inner_text()
+    page.get_by_role("button", name="another review").click()
+    expect(page.locator(".card .words").first).not_to_have_text(first)
+
+
+def test_the_neighbours_are_those_of_the_typed_word(open_notebook: Open) -> None:
+    page = open_notebook("review_rating")
+    page.get_by_label("word", exact=True).fill("excellent")
+    for network in ("mean", "LSTM"):
+        table = page.get_by_role("table", name=f"neighbours, {network}")
+        expect(table.locator("tbody tr")).to_have_count(6)
+    page.get_by_label("word", exact=True).fill("unheardof")
+    expect(page.get_by_text("'unheardof' is not in the vocabulary")).to_be_visible()

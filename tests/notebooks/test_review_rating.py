@@ -28,19 +28,17 @@ def type_text(page: Page, text: str) -> None:
 def test_a_typed_review_is_rated(open_notebook: Open) -> None:
     page = open_notebook("review_rating")
     headings = page.locator(".card h3")
-    type_text(page, "an awful film excellent")
-    type_text(page, "excellent excellent excellent excellent wonderful")
+    type_text(page, "excellent superb touching funny loved")
     expect(headings).to_have_text(["linear: good", "mean: good", "LSTM: good"])
-    type_text(page, "awful awful awful awful terrible")
+    type_text(page, "awful boring worst dull hated")
     expect(headings).to_have_text(["linear: bad", "mean: bad", "LSTM: bad"])
 
 
 def test_the_curve_names_the_words_that_change_it(open_notebook: Open) -> None:
     page = open_notebook("review_rating")
     type_text(page, "excellent awful")
-    expect(page.locator("li", has_text="LSTM:")).to_have_text(
-        re.compile(r"awful \(word 2, \N{MINUS SIGN}\d+ points\)")
-    )
+    turns = page.locator("li", has_text="LSTM:")
+    expect(turns).to_contain_text("awful (word 2, \N{MINUS SIGN}")
 
 
 @pytest.mark.parametrize("width", [WIDE, PHONE])

@@ -49,7 +49,7 @@ def _():
         if PIPELINE.is_trained
         else "**No network of the pipeline is trained yet.** `make repro` trains them in a"
         " terminal, in about 15 minutes. Or train small ones here, from"
-        f" {reviews.SMALL_REVIEWS:,} reviews of an installed package, in one to two minutes; they"
+        f" {reviews.SMALL_REVIEWS:,} reviews of an installed package, in about a minute; they"
         " are worse. They go to `data/small-run` and replace nothing:"
     )
     mo.vstack([mo.md(_text), train_small])

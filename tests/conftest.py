@@ -19,7 +19,8 @@ settings.load_profile("any machine")
 # workers then end at about the same time.
 SLOW_FILES = [
     "test_pipeline.py", "test_distributed.py", "test_experiments.py", "test_faults.py",
-    "test_http.py", "test_stages.py", "test_remotes.py", "test_classes.py",
+    "test_extending.py", "test_reviews.py", "test_review_rating.py", "test_http.py",
+    "test_mlp_notebooks.py", "test_stages.py", "test_remotes.py", "test_classes.py",
 ]  # fmt: skip
 
 Run = Callable[..., subprocess.CompletedProcess[str]]

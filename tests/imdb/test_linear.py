@@ -17,6 +17,7 @@ from stages.imdb.linear.model import (
     build_linear_model,
     count_parameters,
     fit_model,
+    precision,
 )
 
 TEXTS, LABELS = ["good film", "good plot", "bad film", "bad plot"] * 5, [1, 1, 0, 0] * 5
@@ -65,6 +66,7 @@ def test_a_class_without_training_reviews_has_probability_0(tmp_path: Path) -> N
     np.testing.assert_allclose(probabilities.sum(axis=1), 1, rtol=1e-6)
     assert probabilities[:, 2].tolist() == [0, 0, 0]
     assert count_parameters(model) == 3 * (len(model[0].vocabulary_) + 1)
+    assert precision(model) == "float32"
 
 
 def test_too_high_a_minimum_frequency_is_named() -> None:

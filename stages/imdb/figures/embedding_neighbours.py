@@ -18,7 +18,7 @@ from stages.imdb.corpus.params import Imdb
 from stages.imdb.models.batches import collate
 from stages.imdb.models.classifiers import Network, logits_to_probs
 from stages.imdb.models.registry import NETWORKS
-from stages.imdb.models.serialization import load_config, load_model
+from stages.imdb.models.serialization import load_config, load_model, model_folders
 
 Embeddings = npt.NDArray[np.float32]  # [words × embedding_dim]
 Floats = npt.NDArray[np.float64]
@@ -133,10 +133,10 @@ def main() -> None:
 
     neighbours, maps = [], []
     shown: Indices | None = None
-    folders = [args.models / name for name in NETWORKS if (args.models / name).is_dir()]
+    folders = model_folders(args.models, NETWORKS)
     if not folders:
         raise UserError(f"{args.models}: no trained network; train them: dvc repro")
-    for folder in folders:
+    for folder in folders.values():
         network, vocab = load_model(folder)
         config = load_config(folder)
         first, last = len(SPECIAL_TOKENS), len(SPECIAL_TOKENS) + TOP_WORDS

@@ -1,7 +1,6 @@
 """Stage `imdb_figures`: draw the figures of project 3."""
 
 import argparse
-from collections.abc import Iterable
 from pathlib import Path
 
 from stages.common.errors import run_main
@@ -10,14 +9,9 @@ from stages.imdb.figures.curves import draw_evaluation, draw_gain, draw_training
 from stages.imdb.figures.shared import read_csv
 from stages.imdb.figures.words import draw_neighbours, draw_word_map
 from stages.imdb.models.classifiers import LSTMClassifier, MeanEmbeddingClassifier
-from stages.imdb.models.registry import MODEL_LABELS, NETWORKS
-from stages.imdb.models.serialization import load_config, load_model
+from stages.imdb.models.registry import NETWORKS
+from stages.imdb.models.serialization import load_config, load_model, model_folders
 from stages.plotting.style import save_png
-
-
-def model_folders(folder: Path, names: Iterable[str] = MODEL_LABELS) -> dict[str, Path]:
-    """Return the subfolders of the models that there are, by name, in the order of the registry."""
-    return {name: folder / name for name in names if (folder / name).is_dir()}
 
 
 def main() -> None:

@@ -26,7 +26,7 @@ from stages.imdb.corpus.corpus import (
 )
 from stages.imdb.corpus.params import Imdb
 from stages.imdb.corpus.predictions import Predictions, save_predictions
-from stages.imdb.linear.model import build_linear_model, count_parameters, fit_model
+from stages.imdb.linear.model import build_linear_model, count_parameters, fit_model, precision
 from stages.imdb.linear.serialization import save_linear
 
 BATCH_ROWS = 5_000  # texts in memory at a time
@@ -92,7 +92,7 @@ def main() -> None:
             classes=list(classes),
             num_parameters=count_parameters(model),
             seeds=[0],
-            precision="float64",
+            precision=precision(model),
             probabilities=predict_proba(model, args.reviews, indices, len(classes))[None],
         )
         save_predictions(predictions, path)

@@ -80,5 +80,15 @@ def fit_model(model: Pipeline, texts: Iterable[str], labels: npt.ArrayLike) -> P
 
 def count_parameters(model: Pipeline) -> int:
     """Return the number of fitted coefficients and intercepts."""
-    classifiers = getattr(model[-1], "estimators_", [model[-1]])  # one per class, or one
-    return sum(classifier[-1].coef_.size + 1 for classifier in classifiers)
+    return sum(regression.coef_.size + 1 for regression in _regressions(model))
+
+
+def precision(model: Pipeline) -> str:
+    """Return the data type of the fitted coefficients, such as "float32"."""
+    return str(_regressions(model)[0].coef_.dtype)
+
+
+def _regressions(model: Pipeline) -> list[LogisticRegression]:
+    """Return the fitted regressions: one, or with more than two classes one per class."""
+    classifiers = getattr(model[-1], "estimators_", [model[-1]])
+    return [classifier[-1] for classifier in classifiers]

@@ -8,6 +8,7 @@ A folder holds
 """
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -22,8 +23,8 @@ from stages.common.files import write_json
 from stages.common.params import ParamsSection
 from stages.imdb.corpus.corpus import MAX_CLASSES, read_vocab, write_vocab
 from stages.imdb.models.classifiers import Network, SequenceClassifier
-from stages.imdb.models.device import CPU, device_of, get_matmul_dtype
-from stages.imdb.models.registry import NETWORKS
+from stages.imdb.models.device import CPU, get_matmul_dtype
+from stages.imdb.models.registry import MODEL_LABELS, NETWORKS
 
 TRAIN_AGAIN = "train it again with this code, or use the code that it was trained with"
 Size = Annotated[int, Field(ge=1, le=1 << 31)]
@@ -103,6 +104,11 @@ def load_pretrained(network: Network, path: Path) -> None:
     network.load_state_dict(weights | output)
 
 
+def model_folders(folder: Path, names: Iterable[str] = MODEL_LABELS) -> dict[str, Path]:
+    """Return the subfolders of the models that there are, by name, in the order of the registry."""
+    return {name: folder / name for name in names if (folder / name).is_dir()}
+
+
 def load_config(folder: Path) -> ModelConfig:
     """Read the configuration of a trained model.
 
@@ -138,16 +144,21 @@ def load_model(folder: Path, seed: int | None = None) -> tuple[Network, list[str
     config = load_config(folder)
     path = _weights_path(folder, config.seeds[0] if seed is None else seed)
     weights = load_weights(path)
-    network = _build_for(config, weights, folder)
-    if mismatch := _first_mismatch(network.state_dict(), weights):
-        name = NETWORKS[config.model].network_class.__name__
+    class_name = NETWORKS[config.model].network_class.__name__
+    try:
+        with torch.device("meta"):  # without memory: the sizes in config.json may be wrong
+            network = build_model(config)
+    except (RuntimeError, TypeError) as error:
         raise UserError(
-            f"{path}: does not fit {name} with the sizes of config.json: {mismatch}; the weights"
-            f" are of another version of the class or of other sizes: {TRAIN_AGAIN}"
+            f"{folder / 'config.json'}: {class_name} cannot have the arguments {config.kwargs}"
+            f" ({str(error).splitlines()[0]}); {TRAIN_AGAIN}"
+        ) from None
+    if mismatch := _first_mismatch(network.state_dict(), weights):
+        raise UserError(
+            f"{path}: does not fit {class_name} with the sizes of config.json: {mismatch}; the"
+            f" weights are of another version of the class or of other sizes: {TRAIN_AGAIN}"
         )
-    if device_of(network) != CPU:
-        network.to_empty(device=CPU)
-    network.load_state_dict(weights)
+    network.load_state_dict(weights, assign=True)
     try:
         vocab = read_vocab(folder / "vocab.txt")
     except FileNotFoundError as error:
@@ -162,32 +173,6 @@ def load_model(folder: Path, seed: int | None = None) -> tuple[Network, list[str
             " train again: dvc repro -f"
         )
     return network.eval(), vocab
-
-
-def _build_for(config: ModelConfig, weights: dict[str, Tensor], folder: Path) -> Network:
-    """Return the network that `config` describes, for `weights`.
-
-    If a size is larger than every weight, the network is on the device `meta`, without memory: a
-    wrong size in `config.json` must not use up the memory.
-
-    Raises:
-        UserError: If the class does not have such arguments.
-    """
-    matrices = [weight.shape for weight in weights.values() if weight.ndim == 2]
-    rows, columns = (max((shape[i] for shape in matrices), default=0) for i in (0, 1))
-    too_large = any(
-        size > (rows if name in ("vocab_size", "num_buckets") else columns)
-        for name, size in config.kwargs.items()
-    )
-    try:
-        with torch.device("meta" if too_large else "cpu"):
-            return build_model(config)
-    except (RuntimeError, TypeError) as error:
-        name = NETWORKS[config.model].network_class.__name__
-        raise UserError(
-            f"{folder / 'config.json'}: {name} cannot have the arguments {config.kwargs}"
-            f" ({str(error).splitlines()[0]}); {TRAIN_AGAIN}"
-        ) from None
 
 
 def _first_mismatch(expected: dict[str, Tensor], weights: dict[str, Tensor]) -> str:

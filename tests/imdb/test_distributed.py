@@ -20,6 +20,7 @@ from safetensors.torch import load_file, save_file
 from stages.imdb.corpus.corpus import write_ids, write_offsets, write_vocab
 from stages.imdb.corpus.predictions import Predictions, save_predictions
 from stages.imdb.engine import distributed
+from stages.imdb.models.classifiers import LSTMClassifier
 from tests.clone import ROOT, SMALL, update
 from tests.imdb.made_up import review
 
@@ -38,7 +39,7 @@ PARAMS: dict[str, object] = {
     },
 }  # fmt: skip
 TIMEOUT = 300.0  # seconds
-EPOCHS = 60  # of trainings that are interrupted: long enough for the test to kill a process
+EPOCHS = 25  # of trainings that are interrupted: long enough for the test to kill a process
 
 
 class Site:
@@ -49,6 +50,7 @@ class Site:
         rng = np.random.default_rng(0)
         texts = [review(i % 2 == 0, rng).split() for i in range(66)]
         vocab = ["<pad>", "<unk>", *sorted({word for text in texts for word in text})]
+        self.vocab_size = len(vocab)
         word_to_id = {word: number for number, word in enumerate(vocab)}
         ids = np.array([word_to_id[word] for text in texts for word in text], np.int32)
         metadata = pd.DataFrame(
@@ -143,29 +145,21 @@ def whole(site: Site) -> Site:
 
 @pytest.mark.parametrize("what", ["mean", "pretrain", "lstm"])
 def test_the_number_of_processes_changes_only_the_rounding(site: Site, what: str) -> None:
-    for number in (1, 2, 4):
+    # Four ranks: some batches have fewer reviews, so that a rank has none.
+    for number in (1, 4):
         done = site.run(str(number), what, **processes(number))
         assert done.returncode == 0, done.stderr
         assert done.stderr.count("unlabelled") == 1, f"rank 0 alone logs: {done.stderr}"
         assert "little data" not in done.stderr
     curves, weights = site.curves("1", what), site.weights("1", what)
     assert all(np.ptp(values) > 0 for key, values in curves.items() if "loss" in key)
-    for several in ("2", "4"):
-        assert site.curves(several, what).keys() == curves.keys()
-        for key, values in site.curves(several, what).items():
-            assert values == pytest.approx(curves[key], abs=1e-5), key
-        assert_equal_up_to_rounding(site.weights(several, what), weights)
-        left = {path.name for path in (site.folder / several).iterdir() if what in path.name}
-        assert left == {what, f"{what}-live"}, "no checkpoint is left"
+    assert site.curves("4", what).keys() == curves.keys()
+    for key, values in site.curves("4", what).items():
+        assert values == pytest.approx(curves[key], abs=1e-5), key
+    assert_equal_up_to_rounding(site.weights("4", what), weights)
+    left = {path.name for path in (site.folder / "4").iterdir() if what in path.name}
+    assert left == {what, f"{what}-live"}, "no checkpoint is left"
     assert not all(torch.equal(site.weights("4", what)[key], weights[key]) for key in weights)
-
-
-def test_a_rank_without_a_review_takes_part(site: Site) -> None:
-    small = {"mean": {"batch_size": 2, "epochs": 1, "ngrams": 1}}
-    for number in (1, 3):
-        done = site.run(f"few-{number}", "mean", **small, **processes(number))
-        assert done.returncode == 0, done.stderr
-    assert_equal_up_to_rounding(site.weights("few-3", "mean"), site.weights("few-1", "mean"))
 
 
 def wait_for(condition: Callable[[], object]) -> None:
@@ -229,9 +223,9 @@ def test_no_process_outlives_the_stage(site: Site, how: str) -> None:
 
 
 def test_a_user_error_is_reported_once_and_not_retried(site: Site) -> None:
-    done = site.run("start", "pretrain")
-    assert done.returncode == 0, done.stderr
-    weights = site.weights("start", "pretrain")
+    sizes = {"vocab_size": site.vocab_size, "embedding_dim": 8, "hidden_size": 8}
+    weights = LSTMClassifier(**sizes, num_buckets=1_000).state_dict()
+    weights = {name: w for name, w in weights.items() if not name.startswith("output")}
     weights["embedding.weight"].fill_(3e38)  # their norm overflows
     bad = site.folder / "bad.safetensors"
     save_file(weights, bad)

@@ -17,7 +17,8 @@ from stages.imdb.engine.checkpoint import TrainState
 from stages.imdb.models.batches import collate
 from stages.imdb.models.classifiers import LSTMClassifier, Network
 from stages.imdb.models.device import CPU
-from stages.imdb.training import objective
+from stages.imdb.pretraining import trainer as pretrainer
+from stages.imdb.training import objective, trainer
 from stages.imdb.training.job import Job, Phase, make_config, training_phases
 from stages.imdb.training.trainer import (
     TrainingData,
@@ -25,7 +26,13 @@ from stages.imdb.training.trainer import (
     make_training_data,
     warmup_cosine,
 )
-from tests.imdb.training_setup import SmallTraining, make_params, same_weights, weights
+from tests.imdb.training_setup import (
+    SmallPretraining,
+    SmallTraining,
+    make_params,
+    same_weights,
+    weights,
+)
 
 
 def test_the_learning_rate_rises_and_falls() -> None:
@@ -183,6 +190,28 @@ def test_a_loss_that_is_not_finite_stops_the_training(tmp_path: Path) -> None:
     message = r"loss of step 1 is (nan|inf): .*; lower learning_rate, 0.01, in params.yaml"
     with pytest.raises(UserError, match=message):
         training.run()
+
+
+@pytest.mark.parametrize("training", [SmallTraining, SmallPretraining])
+def test_only_rank_0_reports_progress(
+    training: type[SmallTraining | SmallPretraining],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    reported: list[str] = []
+
+    def report(steps: range, total: int, desc: str, *args: object, **kwargs: object) -> range:
+        reported.append(desc)
+        return steps
+
+    for module in (trainer, pretrainer):
+        monkeypatch.setattr(module, "progress", report)
+    training(tmp_path).run()
+    assert reported
+    reported.clear()
+    monkeypatch.setattr(distributed, "is_main_process", lambda: False)
+    training(tmp_path).run()
+    assert not reported
 
 
 @pytest.mark.parametrize(

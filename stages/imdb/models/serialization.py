@@ -146,8 +146,7 @@ def load_model(folder: Path, seed: int | None = None) -> tuple[Network, list[str
     weights = load_weights(path)
     class_name = NETWORKS[config.model].network_class.__name__
     try:
-        with torch.device("meta"):  # without memory: the sizes in config.json may be wrong
-            network = build_model(config)
+        network = build_model(config)
     except (RuntimeError, TypeError) as error:
         raise UserError(
             f"{folder / 'config.json'}: {class_name} cannot have the arguments {config.kwargs}"
@@ -158,7 +157,7 @@ def load_model(folder: Path, seed: int | None = None) -> tuple[Network, list[str
             f"{path}: does not fit {class_name} with the sizes of config.json: {mismatch}; the"
             f" weights are of another version of the class or of other sizes: {TRAIN_AGAIN}"
         )
-    network.load_state_dict(weights, assign=True)
+    network.load_state_dict(weights)
     try:
         vocab = read_vocab(folder / "vocab.txt")
     except FileNotFoundError as error:

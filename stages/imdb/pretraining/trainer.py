@@ -1,6 +1,7 @@
 """Train the language model: data, model, optimizer, schedule, loop, checkpoint."""
 
 import math
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
@@ -73,7 +74,9 @@ def train_language_model(
     first_step = state.step
     model = distributed.wrap(network)
     network.train()
-    steps_left = progress(range(first_step, steps), steps, "pretrain", "steps", first_step)
+    steps_left: Iterable[int] = range(first_step, steps)
+    if distributed.is_main_process():
+        steps_left = progress(steps_left, steps, "pretrain", "steps", first_step)
     with live_curves(live, state.history) as add_point:
         for step in steps_left:
             epoch, i = divmod(step, steps_per_epoch)

@@ -4,6 +4,7 @@ Start with `train_seed`; `train_phase` holds the loop.
 """
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -140,10 +141,10 @@ def train_phase(
     ddp_network = distributed.wrap(network)
     network.train()
     desc = f"{job.config.model}, seed {state.seed}, {phase.name}"
-    steps = progress(
-        range(first_step, num_steps), num_steps, desc, initial=first_step,
-        position=job.params.seeds.index(state.seed) % cpu_count(),
-    )  # fmt: skip
+    steps: Iterable[int] = range(first_step, num_steps)
+    if distributed.is_main_process():
+        line = job.params.seeds.index(state.seed) % cpu_count()
+        steps = progress(steps, num_steps, desc, initial=first_step, position=line)
     with live_curves(job.live / f"seed-{state.seed}", state.history) as add_point:
         for step in steps:
             epoch, i = divmod(step, steps_per_epoch)

@@ -1,0 +1,251 @@
+"""Train variants of project 3 and score them on held-out training reviews.
+
+    python -m benchmarks.ablation                     list the variants
+    python -m benchmarks.ablation default bigrams     train and score two of them
+
+Run it after `dvc repro`. The training reviews of a fifth of the films are held out, and the test
+reviews are not used. Each network is trained from two seeds. The files go to benchmarks/.ablation,
+where variants share a language model if its code and parameters are the same. An interrupted
+command continues from its last checkpoint. Prints a row of docs/ablations.md for each variant.
+"""
+
+import argparse
+import hashlib
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow.parquet as pq
+import torch
+import yaml
+from sklearn.metrics import log_loss, roc_auc_score
+
+from benchmarks import harness
+from stages.common.errors import UserError, run_main
+from stages.common.processes import cpu_count
+from stages.common.progress import log
+from stages.imdb.corpus.corpus import group_train_val_split, load_corpus
+from stages.imdb.linear.serialization import load_linear
+from stages.imdb.models.inference import predict_proba_each
+from stages.imdb.models.serialization import load_model
+
+FOLDER = harness.BENCHMARKS / ".ablation"
+PROTOCOL: Mapping[str, object] = {"validation": 0.2, "seeds": [1, 2]}
+# The parameters that each training depends on.
+LINEAR_PARAMS = ("linear", "validation")
+PRETRAIN_PARAMS = (
+    "pretrain", "embedding_dim", "lstm.hidden_size", "lstm.ngrams", "lstm.num_buckets",
+    "train", "validation",
+)  # fmt: skip
+
+Floats = npt.NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Variant:
+    """What to train.
+
+    Attributes:
+        description: For the table.
+        changes: New values of parameters of `imdb`, by their dotted names.
+        model: linear, mean or lstm.
+        pretrained: If False, the LSTM starts from random weights.
+    """
+
+    description: str
+    changes: Mapping[str, object] = field(default_factory=dict)
+    model: str = "lstm"
+    pretrained: bool = True
+
+
+LABELS_ONLY = {"lstm.unlabelled_fraction": 0.0, "lstm.finetune.epochs": 0, "lstm.epochs": 3}
+ADVERSARIAL = {
+    "lstm.unlabelled_fraction": 0.0, "lstm.finetune.epochs": 2,
+    "lstm.finetune.learning_rate": 0.002, "lstm.finetune.adv_epsilon": 0.03,
+}  # fmt: skip
+LARGER = {"lstm.hidden_size": 256, "pretrain.epochs": 2}
+VARIANTS = {
+    "linear": Variant("linear model", model="linear"),
+    "mean-labels": Variant("mean, labels only", {"mean.unlabelled_fraction": 0.0}, model="mean"),
+    "mean": Variant("mean", model="mean"),
+    "labels": Variant("LSTM, labels only, not pretrained", LABELS_ONLY, pretrained=False),
+    "pretrained-labels": Variant("LSTM, labels only", LABELS_ONLY),
+    "no-finetuning": Variant("LSTM, without fine-tuning", {"lstm.finetune.epochs": 0}),
+    "default": Variant("LSTM"),
+    "adversarial-labels": Variant("LSTM, labels only, adversarial", ADVERSARIAL),
+    "bigrams": Variant("LSTM, with bigrams", {"lstm.ngrams": 2}),
+    "two-lm-epochs": Variant("LSTM, two epochs of the LM", {"pretrain.epochs": 2}),
+    "256-units": Variant("LSTM, 256 units", {"lstm.hidden_size": 256}),
+    "larger": Variant("LSTM, 256 units, two epochs of the LM", LARGER),
+    "two-lm-epochs-bigrams": Variant(
+        "LSTM, two epochs of the LM, with bigrams", {"pretrain.epochs": 2, "lstm.ngrams": 2}
+    ),
+}
+
+
+def set_params(tree: dict[str, Any], changes: Mapping[str, object]) -> None:
+    """Set values of nested dictionaries by their dotted names, which must exist."""
+    for name, value in changes.items():
+        *parents, key = name.split(".")
+        branch = tree
+        for parent in parents:
+            branch = branch[parent]
+        if key not in branch:
+            raise KeyError(name)
+        branch[key] = value
+
+
+def get_param(tree: dict[str, Any], name: str) -> Any:
+    """Return a value of nested dictionaries by its dotted name."""
+    value: Any = tree
+    for key in name.split("."):
+        value = value[key]
+    return value
+
+
+@cache
+def code_digest() -> str:
+    """Return a digest of the code of project 3."""
+    digest = hashlib.sha256()
+    for path in sorted((harness.ROOT / "stages" / "imdb").rglob("*.py")):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+def run_stage(module: str, output: Path, *arguments: object) -> float:
+    """Run a stage, unless its output exists; return the seconds that it took.
+
+    The seconds are kept beside the output.
+    """
+    seconds = output.with_suffix(".seconds")
+    if not seconds.exists():
+        start = time.perf_counter()
+        command = [sys.executable, "-m", f"stages.imdb.{module}", *map(str, arguments)]
+        if subprocess.run(command, cwd=harness.ROOT, check=False).returncode:
+            raise UserError(f"{module} failed; its error is above")
+        seconds.write_text(str(time.perf_counter() - start), "utf-8")
+    return float(seconds.read_text("utf-8"))
+
+
+def train(variant: Variant, folder: Path = FOLDER) -> tuple[Path, list[float]]:
+    """Train a variant.
+
+    Returns:
+        The folder of the model, and the minutes that the language model and the model took.
+    """
+    tree = yaml.safe_load(harness.PARAMS.read_text("utf-8"))
+    set_params(tree["imdb"], {**PROTOCOL, **variant.changes})
+
+    def path(name: str, *params: str) -> Path:
+        """Return a path that depends on the code and on the values of these parameters."""
+        values = json.dumps([code_digest(), *(get_param(tree["imdb"], param) for param in params)])
+        return folder / f"{name}-{hashlib.sha256(values.encode()).hexdigest()[:12]}"
+
+    folder.mkdir(exist_ok=True)
+    params = path("params", *tree["imdb"]).with_suffix(".yaml")
+    params.write_text(yaml.safe_dump(tree), "utf-8")
+    shared = ["--params", params]
+
+    linear = path("linear", *LINEAR_PARAMS)
+    teacher = linear.with_suffix(".unlabelled")
+    seconds = run_stage(
+        "linear.main", linear, *shared, "--reviews", harness.REVIEWS, "--model", linear,
+        "--predictions", linear.with_suffix(".test"), "--unlabelled", teacher,
+    )  # fmt: skip
+    if variant.model == "linear":
+        return linear, [0.0, seconds / 60]
+
+    def training(module: str, output: Path, *arguments: object) -> float:
+        live, checkpoints = output.with_suffix(".live"), output.with_suffix(".checkpoints")
+        return run_stage(
+            module, output, *arguments, *shared, "--corpus", harness.CORPUS, "--live", live,
+            "--checkpoints", checkpoints, "--out", output,
+        )  # fmt: skip
+
+    pretrain_seconds = 0.0
+    arguments: list[object] = [variant.model, "--teacher", teacher]
+    if variant.pretrained and variant.model == "lstm":
+        language_model = path("pretrain", *PRETRAIN_PARAMS)
+        pretrain_seconds = training("pretraining.main", language_model)
+        arguments += ["--pretrained", language_model]
+    name = f"{variant.model}{'' if variant.pretrained else '-random'}"
+    model = path(name, *tree["imdb"])
+    seconds = training("training.main", model, *arguments)
+    return model, [pretrain_seconds / 60, seconds / 60]
+
+
+def predict(model: Path) -> tuple[npt.NDArray[np.integer], Floats]:
+    """Return the labels of the held-out reviews, and their probabilities by each seed.
+
+    Returns:
+        int [reviews], and the probability of each class, [seeds × reviews × classes].
+    """
+    corpus = load_corpus(harness.CORPUS)
+    _, held_out = group_train_val_split(corpus.metadata, float(str(PROTOCOL["validation"])))
+    if model.name.startswith("linear"):
+        texts = pq.read_table(harness.REVIEWS, columns=["text"])["text"].take(held_out)
+        probabilities: Floats = load_linear(model).predict_proba(texts.to_pylist())[None]
+    else:
+        seeds = sorted(int(file.stem.partition("-")[2]) for file in model.glob("seed-*"))
+        networks = [load_model(model, seed)[0] for seed in seeds]
+        reviews = [corpus[i] for i in held_out]
+        probabilities = predict_proba_each(networks, reviews, "held-out reviews")
+    return corpus.labels[held_out], probabilities
+
+
+def scores(labels: npt.NDArray[np.integer], probabilities: Floats) -> tuple[float, float, float]:
+    """Return accuracy, cross-entropy in nats and AUC of [reviews × 2] probabilities."""
+    accuracy = float((probabilities.argmax(axis=1) == labels).mean())
+    nll = float(log_loss(labels, probabilities.astype(np.float64)))
+    return accuracy, nll, float(roc_auc_score(labels, probabilities[:, 1]))
+
+
+def table_row(name: str) -> list[str]:
+    """Train and score a variant; return its row of the table."""
+    variant = VARIANTS[name]
+    model, minutes = train(variant)
+    labels, probabilities = predict(model)
+    each = ", ".join(f"{scores(labels, of_seed)[0]:.1%}" for of_seed in probabilities)
+    accuracy, nll, auc = scores(labels, probabilities.mean(axis=0))
+    return [
+        variant.description, f"`{name}`", each, f"{accuracy:.2%}", f"{nll:.3f}", f"{auc:.4f}",
+        *(f"{value:.1f}" for value in minutes),
+    ]  # fmt: skip
+
+
+HEADER = ["training", "name", "accuracy of each", "both", "NLL", "AUC", "LM, min", "model, min"]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser("python -m benchmarks.ablation")
+    parser.add_argument("names", nargs="*", metavar="NAME", help="of the variants to train")
+    args = parser.parse_args()
+    if unknown := {*args.names} - {*VARIANTS}:
+        raise UserError(f"unknown: {', '.join(sorted(unknown))}; expected {', '.join(VARIANTS)}")
+    if not args.names:
+        for name, variant in VARIANTS.items():
+            changes = " ".join(f"imdb.{key}={value}" for key, value in variant.changes.items())
+            print(f"{name:<20} {variant.description}\n{'':<20} {changes}")
+        return
+    harness.limit_processors()
+    torch.set_num_threads(cpu_count())
+    if not harness.CORPUS.exists():
+        raise UserError(f"{harness.CORPUS}: no reviews; run dvc repro first")
+    rows = []
+    for name in args.names:
+        rows.append(table_row(name))
+        log(" | ".join(rows[-1]))
+    print("\n".join(harness.markdown_table(HEADER, rows)))
+    print(harness.describe_machine("torch"))
+
+
+if __name__ == "__main__":
+    run_main(main)

@@ -82,6 +82,15 @@ VARIANTS = {
     "default": Variant("LSTM"),
     "adversarial-labels": Variant("LSTM, labels only, adversarial", ADVERSARIAL),
     "bigrams": Variant("LSTM, with bigrams", {"lstm.ngrams": 2}),
+    "bigrams-100k": Variant(
+        "LSTM, with bigrams, 100,000 buckets", {"lstm.ngrams": 2, "lstm.num_buckets": 100_000}
+    ),
+    "mean-bigrams": Variant("mean, with bigrams", {"mean.ngrams": 2}, model="mean"),
+    "mean-bigrams-100k": Variant(
+        "mean, with bigrams, 100,000 buckets",
+        {"mean.ngrams": 2, "mean.num_buckets": 100_000},
+        model="mean",
+    ),
     "two-lm-epochs": Variant("LSTM, two epochs of the LM", {"pretrain.epochs": 2}),
     "256-units": Variant("LSTM, 256 units", {"lstm.hidden_size": 256}),
     "larger": Variant("LSTM, 256 units, two epochs of the LM", LARGER),

@@ -44,6 +44,7 @@ MAX_LABELLED_WORDS = 45  # words for which there is room below a curve
 TURNS = 3  # largest changes of a curve that are named
 
 SMALL_REVIEWS = 3_000  # reviews of the small run
+# Values of `imdb` in params.yaml that the small run replaces.
 SMALL_PARAMS: dict[str, Any] = {
     "vocabulary": {"size": 8_000, "min_count": 3},
     "embedding_dim": 64,
@@ -51,8 +52,10 @@ SMALL_PARAMS: dict[str, Any] = {
     "train": {"num_processes": 1},
     "mean": {"epochs": 12, "word_dropout": 0.3},
     "pretrain": {"epochs": 1, "batch_size": 32, "num_sampled": 256},
-    "lstm": {"hidden_size": 64, "epochs": 8, "max_length": 200, "finetune": {"epochs": 0}},
-}  # values of `imdb` in params.yaml that the small run replaces
+    "lstm": {
+        "hidden_size": 64, "epochs": 8, "max_length": 200, "ngrams": 1, "finetune": {"epochs": 0},
+    },
+}  # fmt: skip
 
 Floats = npt.NDArray[np.floating[Any]]
 

@@ -17,13 +17,15 @@ from stages.common.files import atomic_write
 from stages.imdb.models.registry import NETWORKS
 
 BEGIN, END = "<!-- results: begin -->", "<!-- results: end -->"
-PIPELINE, PAIRS, LONGER = "metrics/results.csv", "docs/results/pairs.csv", "docs/results/longer.csv"
+PIPELINE = "metrics/results.csv"
+UNIGRAMS, PAIRS, LONGER = (f"docs/results/{name}.csv" for name in ("unigrams", "pairs", "longer"))
 README_MODELS = ("mean", "lstm")  # other networks of the registry have their label in the table
 # Per row of the table: the file of results, the model in this file, and its name in the table.
 ROWS = [
     (PIPELINE, "linear", "linear: logistic regression on unigrams and bigrams"),
     (PIPELINE, "mean", "mean of word embeddings"),
     (PAIRS, "mean", "mean of word and bigram embeddings"),
+    (UNIGRAMS, "lstm", "LSTM without bigrams"),
     (PIPELINE, "lstm", "LSTM"),
     *((PIPELINE, name, spec.label) for name, spec in NETWORKS.items() if name not in README_MODELS),
     (PIPELINE, "lstm_ensemble", "ensemble of the LSTMs of all seeds"),

@@ -29,10 +29,13 @@ SMALL: dict[str, object] = {
         "seeds": [1, 2],
         "mean": {"epochs": 8, "batch_size": 8, "learning_rate": 0.05},
         "pretrain": {"batch_size": 4, "bptt": 8, "num_sampled": 10},
-        "lstm": {"epochs": 3, "batch_size": 8, "hidden_size": 8, "learning_rate": 0.02},
+        "lstm": {
+            "epochs": 3, "batch_size": 8, "hidden_size": 8, "learning_rate": 0.02,
+            "num_buckets": 1_000,
+        },
         "neighbour_words": ["excellent", "awful"],
     },
-}
+}  # fmt: skip
 
 
 def update(tree: dict[str, object], changes: dict[str, object]) -> None:

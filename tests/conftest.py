@@ -1,7 +1,9 @@
 """Fixtures that the tests of several projects share."""
 
 import fcntl
+import importlib
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -9,6 +11,7 @@ from collections.abc import Callable
 import pytest
 from hypothesis import settings
 
+from stages.common.errors import run_main
 from tests.clone import ROOT, Clone, create_reproduced_clone
 
 # Tests must not depend on the speed of the machine.
@@ -37,18 +40,34 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture
-def stage() -> Run:
-    """Run a stage: `stage("imdb.preprocess.tokenize", "--reviews", path, …)`."""
+def stage(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """Run a stage: `stage("imdb.preprocess.tokenize", "--reviews", path, …)`.
+
+    It runs in this process, which has imported the slow libraries. Its messages and exit code are
+    those of `python -m stages.imdb.preprocess.tokenize`.
+    """
 
     def run(module: str, *args: object, **environment: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-m", f"stages.{module}", *map(str, args)],
-            capture_output=True,
-            text=True,
-            cwd=ROOT,
-            env={**os.environ, **environment},
-            check=False,
-        )
+        main = importlib.import_module(f"stages.{module}").main
+        code: object = 0
+        message = ""
+        capsys.readouterr()  # discard the output of what came before
+        with monkeypatch.context() as patch:
+            patch.chdir(ROOT)
+            patch.setattr(sys, "argv", [module, *map(str, args)])
+            for name, value in environment.items():
+                patch.setenv(name, value)
+            handler = signal.getsignal(signal.SIGTERM)
+            try:
+                run_main(main)
+            except SystemExit as exit_:
+                code = exit_.code or 0
+                if isinstance(code, str):  # Python prints it and exits with 1
+                    code, message = 1, f"{code}\n"
+            finally:
+                signal.signal(signal.SIGTERM, handler)
+        out, err = capsys.readouterr()
+        return subprocess.CompletedProcess([module, *args], int(str(code)), out, err + message)
 
     return run
 

@@ -34,7 +34,7 @@ def test_dvc_lock_matches_code_parameters_metrics_and_plots() -> None:
 
 def test_recorded_experiments_have_the_columns_of_the_results() -> None:
     columns = list(pd.read_csv(ROOT / "metrics/results.csv"))
-    assert [path.name for path in RESULTS] == ["longer.csv", "pairs.csv"]
+    assert [path.name for path in RESULTS] == ["longer.csv", "pairs.csv", "unigrams.csv"]
     for path in RESULTS:
         assert list(pd.read_csv(path)) == columns, path
 

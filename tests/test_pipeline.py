@@ -81,7 +81,7 @@ LSTM = {"lstm", "predict@lstm", "evaluate@lstm", *AFTER_TRAINING}
         ("mlp.learning_rate", 0.01, MLP),
         ("imdb.mean.epochs", 4, MEAN),
         ("imdb.lstm.hidden_size", 9, {"pretrain"} | LSTM),
-        ("imdb.lstm.ngrams", 2, {"pretrain"} | LSTM),
+        ("imdb.lstm.ngrams", 1, {"pretrain"} | LSTM),
         ("imdb.lstm.epochs", 4, LSTM),
         ("imdb.linear.C", 2.0, {"linear", "evaluate@linear"} | MEAN | LSTM),
         # The reviews are not tokenized again.

@@ -10,7 +10,14 @@ from typing import Any
 import pytest
 import yaml
 
-from scripts.results_table import load_results, replace_between_markers, to_markdown
+from scripts.results_table import (
+    LONGER,
+    PAIRS,
+    UNIGRAMS,
+    load_results,
+    replace_between_markers,
+    to_markdown,
+)
 from tests.clone import ROOT
 
 README = (ROOT / "README.md").read_text("utf-8")
@@ -161,7 +168,7 @@ def test_the_table_of_results_is_that_of_the_metrics(tmp_path: Path) -> None:
     # As in git: an experiment may have changed the work tree.
     checkout = ["git", "checkout-index", f"--prefix={tmp_path}/", "README.md"]
     results = ["metrics/results.csv", "metrics/imdb_gain.json"]
-    recorded = ["docs/results/pairs.csv", "docs/results/longer.csv"]
+    recorded = [UNIGRAMS, PAIRS, LONGER]
     subprocess.run([*checkout, *results, *recorded], cwd=ROOT, check=True)
     readme = (tmp_path / "README.md").read_text("utf-8")
     table = to_markdown(*load_results(tmp_path))

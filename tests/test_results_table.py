@@ -27,6 +27,7 @@ def root(tmp_path: Path) -> Path:
     """A repository in which the pipeline has run."""
     models = ["linear", "mean", "lstm", "lstm_ensemble", "lstm_linear_ensemble"]
     write_results(tmp_path / "metrics/results.csv", models)
+    write_results(tmp_path / "docs/results/unigrams.csv", models, data="other reviews")
     write_results(tmp_path / "docs/results/pairs.csv", ["mean"], data="other reviews")
     write_results(tmp_path / "docs/results/longer.csv", models)
     gains = {

@@ -35,7 +35,7 @@ from stages.imdb.explain import attributions, ngram_attributions
 from stages.imdb.linear.serialization import LinearModel, load_linear
 from stages.imdb.models.inference import predict_proba
 from stages.imdb.models.serialization import load_config, load_model, model_folders
-from stages.imdb.text_files import TABLE_SUFFIXES, iter_lines, read_table
+from stages.imdb.text_files import is_table, iter_lines, read_table
 
 MODELS = Path("data/imdb/models")  # folder of the pipeline's trained models
 BATCH_SIZE = 1_000  # texts per batch: enough to be fast
@@ -303,7 +303,7 @@ def predict_table(path: Path, column: str, out: Path, predictors: list[Predictor
     """Add columns with the label and the probabilities of each model to a table, as CSV.
 
     Args:
-        path: CSV, TSV or Parquet file.
+        path: CSV, TSV, JSON Lines or Parquet file.
         column: The column with the texts.
         out: CSV file to write.
         predictors: The models to use.
@@ -343,7 +343,7 @@ def _check_arguments(parser: argparse.ArgumentParser, args: argparse.Namespace) 
     """Exit with a usage message if options do not fit together."""
     if bool(args.text) + bool(args.file) + bool(args.csv) > 1:
         parser.error("give either texts, or --file, or --csv")
-    if args.file and args.file.suffix.lower() in TABLE_SUFFIXES:
+    if args.file and is_table(args.file):
         parser.error(f"--file {args.file}: a table; use --csv {args.file} --out FILE.csv")
     if args.csv and (args.explain or args.json):
         parser.error("--explain and --json are not for --csv")
@@ -362,7 +362,7 @@ def main() -> None:
     )
     parser.add_argument("text", nargs="*", help="texts; without any, they are read line by line")
     parser.add_argument("--file", type=Path, help="text file with one text per line")
-    parser.add_argument("--csv", type=Path, metavar="FILE", help="CSV, TSV or Parquet file")
+    parser.add_argument("--csv", type=Path, metavar="FILE", help="CSV, TSV, JSON Lines or Parquet")
     parser.add_argument("--column", default="text", help="its column with the texts (text)")
     parser.add_argument("--out", type=Path, metavar="FILE", help="CSV file to write for --csv")
     parser.add_argument("--json", action="store_true", help="print one JSON object per text")

@@ -18,7 +18,8 @@ BYTE_ORDER_MARKS = {  # UTF-32 first: its mark starts with that of UTF-16
     codecs.BOM_UTF16_LE: "utf-16",
     codecs.BOM_UTF16_BE: "utf-16",
 }
-TABLE_SUFFIXES = (".csv", ".tsv", ".parquet", ".pq")
+TEXT_TABLES = (".csv", ".tsv", ".jsonl")
+TABLE_SUFFIXES = (*TEXT_TABLES, *(f"{suffix}.gz" for suffix in TEXT_TABLES), ".parquet", ".pq")
 
 
 def detect_encoding(start: bytes) -> str:
@@ -34,7 +35,8 @@ def iter_lines(file: BufferedReader, name: str) -> Iterator[str]:
         name: Name of the file for error messages.
 
     Raises:
-        UserError: If a line is not UTF-8, and no byte order mark names another encoding.
+        UserError: If a line is not UTF-8, and no byte order mark names another encoding; or if it
+            has a NUL byte, as in UTF-16 without a byte order mark.
     """
     encoding = detect_encoding(file.peek(4)[:4])
     errors = "surrogateescape" if encoding.startswith("utf-8") else "strict"
@@ -43,6 +45,11 @@ def iter_lines(file: BufferedReader, name: str) -> Iterator[str]:
         for line in TextIOWrapper(file, encoding, errors):
             number += 1
             line.encode("utf-8")  # fails for a byte that was not UTF-8
+            if "\0" in line:
+                raise UserError(
+                    f"{name}: line {number} has a NUL byte; the file may be in UTF-16: save it as"
+                    " UTF-8, for example with iconv -f UTF-16LE -t UTF-8"
+                )
             yield line.rstrip("\n")
     except UnicodeEncodeError:
         raise UserError(
@@ -55,8 +62,13 @@ def iter_lines(file: BufferedReader, name: str) -> Iterator[str]:
         ) from None
 
 
+def is_table(path: Path) -> bool:
+    """Return True if the name of a file ends as that of a table does."""
+    return path.name.lower().endswith(TABLE_SUFFIXES)
+
+
 def read_table(path: Path, column: str) -> "pd.DataFrame":
-    """Read a CSV, TSV or Parquet file. The values of CSV and TSV files stay as they are, strings.
+    """Read a table of texts. The values of CSV and TSV files stay as they are, strings.
 
     Args:
         path: Path of the file. The separator of a .csv file may also be ";" or a tab.
@@ -65,30 +77,11 @@ def read_table(path: Path, column: str) -> "pd.DataFrame":
     Raises:
         UserError: If the file cannot be read, or lacks the column, or it does not hold texts.
     """
-    import pandas as pd
+    from stages.imdb.download import tables  # imports pandas and PyArrow
 
-    suffix = path.suffix.lower()
-    if suffix not in TABLE_SUFFIXES:
+    if not is_table(path):
         raise UserError(f"{path}: expected a file that ends in {', '.join(TABLE_SUFFIXES)}")
-    try:
-        if suffix in (".parquet", ".pq"):
-            table = pd.read_parquet(path)
-        else:
-            with path.open("rb") as file:
-                encoding = detect_encoding(file.read(4))
-            separator = "\t" if suffix == ".tsv" else ","
-            for other in ",;\t":
-                if column in pd.read_csv(path, sep=other, encoding=encoding, nrows=0):
-                    separator = other
-            table = pd.read_csv(
-                path, sep=separator, encoding=encoding, dtype=str, keep_default_na=False,
-                index_col=False,
-            )  # fmt: skip
-    except UnicodeDecodeError as error:
-        raise UserError(f"{path}: not in UTF-8 ({error.reason}); save it as UTF-8") from None
-    except (ValueError, pd.errors.ParserError) as error:  # pyarrow's errors are ValueErrors
-        reason = str(error).splitlines()[0]
-        raise UserError(f"{path}: not a table ({reason})") from None
+    table = tables.read_table(path, column)
     if column not in table:
         names = ", ".join(map(str, table)) or "none"
         raise UserError(f"{path}: no column {column!r}; its columns are {names}; use --column")

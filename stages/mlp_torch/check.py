@@ -18,11 +18,15 @@ from stages.mlp_torch.autograd import autograd_error
 from stages.points.csv_io import read_points
 
 MAX_SAMPLES = 200  # a numerical derivative takes six forward passes per element
+JITTER = 0.1  # distance of the random points from the samples, whose spread is 1
 MAX_HIDDEN = 16  # with many more units, every sample is near some unit's kink of ReLU
 
 
 def gradient_digits(X: Array, labels: NDArray[np.int64], weights: Weights) -> dict[str, int]:
     """Return the matching digits of `backward`, the fewest over all activations.
+
+    The gradients are computed at random points near the scaled samples: samples without noise can
+    be symmetric, so that a gradient is zero except for rounding, or all lie at a kink of ReLU.
 
     Args:
         X: Samples of shape (m, n), float64.
@@ -32,6 +36,8 @@ def gradient_digits(X: Array, labels: NDArray[np.int64], weights: Weights) -> di
     Returns:
         The digits that match numerical derivatives ("differences") and autograd ("autograd").
     """
+    X = (X - X.mean()) / (X.std() or 1.0)
+    X = X + JITTER * np.random.default_rng(0).standard_normal(X.shape)
     Y = one_hot(labels, len(weights.b2))
     differences = max(gradcheck_error(X, Y, weights, name) for name in ACTIVATIONS)
     autograd = max(autograd_error(X, labels, weights, name) for name in ACTIVATIONS)

@@ -36,7 +36,7 @@ def test_every_shape_is_that_of_a_batch_of_one_review(model: str, num_classes: i
         expected = {"review_len × dictionary": f"5 × {len(VOCAB) + buckets:,}"}
         expected |= {"review_len × embedding_dim": "5 × 8", "embedding_dim": "8"}
     texts = [str(text.get_text()) for text in figure.findobj(Text)]
-    assert any("word + pair" in text for text in texts) == (model == "lstm with bigrams")
+    assert any("word + bigram" in text for text in texts) == (model == "lstm with bigrams")
     shapes = [text.replace("\n", " ") for text in texts if text.startswith("batch × ")]
     drawn = dict(re.findall(r"^batch × (.+?) (1 × [\d ×,]+)$", "\n".join(shapes), re.MULTILINE))
     assert drawn == {name: f"1 × {shape}" for name, shape in expected.items()}

@@ -70,5 +70,5 @@ def test_a_class_without_training_reviews_has_probability_0(tmp_path: Path) -> N
 
 
 def test_too_high_a_minimum_frequency_is_named() -> None:
-    with pytest.raises(UserError, match=r"imdb\.linear\.min_df = 1000 reviews; lower it"):
+    with pytest.raises(UserError, match=r"min_df = 1000 texts; lower it, and check .* spaces"):
         fit_model(build_linear_model(params(1000)), TEXTS, LABELS)

@@ -59,13 +59,20 @@ def test_contributions_and_bias_sum_to_the_logit(
     assert sum(contributions.values()) + bias == pytest.approx(logit, abs=1e-5)
 
 
+def test_weights_of_another_model_are_not_called_damaged(tmp_path: Path) -> None:
+    save_linear(fitted(LABELS, 4), "made up", CLASSES, tmp_path / "linear")
+    (tmp_path / "linear/ngrams.txt").write_text("good\n", "utf-8")
+    with pytest.raises(UserError, match=r"the shape \(3, 12\), expected \(3, 1\)") as error:
+        load_linear(tmp_path / "linear")
+    assert "damaged" not in str(error.value)
+
+
 @pytest.mark.parametrize(
     ("file", "content"),
     [
         ("config.json", b"{"),
         ("config.json", b"[" * 100_000),
         ("config.json", json.dumps({"data_name": "", "classes": ["a", "\x1b"]}).encode()),
-        ("ngrams.txt", b"good\n"),
         ("ngrams.txt", b"\xff\n"),
         ("weights.safetensors", b""),
         ("weights.safetensors", b"\x80\x04cos\nsystem\n(S'true'\ntR."),

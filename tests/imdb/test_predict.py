@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -19,7 +20,7 @@ from stages.imdb.evaluation.pooling import log_opinion_pool
 from stages.imdb.models.inference import predict_proba
 from stages.imdb.models.serialization import load_model
 from stages.imdb.predict import Predictor, main
-from tests.conftest import ROOT, Run
+from tests.conftest import ROOT
 from tests.imdb.call import call
 from tests.imdb.untrained import save_small_linear, save_untrained
 
@@ -55,7 +56,7 @@ def test_predict_classifies_and_explains_any_input(
     path.write_bytes(
         b"a great film!\r\n"
         b"\n"
-        b"\x00 \x1b]0;owned\x07 zzz\n" + b"bad " * 1_000 + b"\n<br /><br />a&nbsp;film"
+        b"\x01 \x1b]0;owned\x07 zzz\n" + b"bad " * 1_000 + b"\n<br /><br />a&nbsp;film"
     )
     call(main, "--json", "--explain", "--file", path, *options(models))
     found = records(capsys)
@@ -141,16 +142,17 @@ def test_predict_prints_one_line_per_model(
 
 
 @pytest.mark.parametrize("encoding", ["cp1252", "ascii"])
-def test_predict_escapes_what_the_output_encoding_lacks(
-    stage: Run, models: list[Path], encoding: str
-) -> None:
-    args = ["--explain", "--model", models[1], "a great фильм"]
-    done = stage("imdb.predict", *args, PYTHONIOENCODING=encoding)
-    assert done.returncode == 0, done.stderr
-    assert r"\u0444\u0438\u043b\u044c\u043c" in done.stdout
-    done = stage("imdb.predict", "--json", *args, PYTHONIOENCODING=encoding)
-    assert done.returncode == 0, done.stderr
-    [record] = [json.loads(done.stdout)]
+def test_predict_escapes_what_the_output_encoding_lacks(models: list[Path], encoding: str) -> None:
+    def predict(*args: str) -> str:
+        command = [sys.executable, "-m", "stages.imdb.predict", "--explain", *args]
+        return subprocess.run(
+            [*command, "--model", models[1], "a great фильм"],
+            env={**os.environ, "PYTHONIOENCODING": encoding}, cwd=ROOT,
+            capture_output=True, text=True, check=True,
+        ).stdout  # fmt: skip
+
+    assert r"\u0444\u0438\u043b\u044c\u043c" in predict()
+    [record] = [json.loads(predict("--json"))]
     assert record["predictions"]["mean"]["attributions"][2][0] == "фильм"
 
 
@@ -202,6 +204,10 @@ def test_a_byte_order_mark_names_the_encoding(
     [
         ("good\nIt’s naïve".encode("cp1252"), r"reviews\.txt: line 2 is not in UTF-8; save"),
         ("good\nfilm".encode("utf-16")[:-1], r"reviews\.txt: damaged after line 1 \(truncated"),
+        (
+            "good\nfilm".encode("utf-16-le"),
+            r"reviews\.txt: line 1 has a NUL byte; the file may be in",
+        ),
     ],
 )
 def test_another_encoding_is_refused_before_anything_is_printed(
@@ -220,15 +226,17 @@ def test_another_encoding_is_refused_before_anything_is_printed(
 def save_table(path: Path, table: pd.DataFrame) -> Path:
     if path.suffix == ".parquet":
         table.to_parquet(path)
+    elif path.suffix == ".jsonl":
+        table.to_json(path, orient="records", lines=True)
     else:
         separator = "\t" if path.suffix == ".tsv" else ";" if path.stem == "semicolon" else ","
-        encoding = "utf-16" if path.stem == "utf16" else "utf-8"
-        table.to_csv(path, index=False, sep=separator, encoding=encoding)
+        table.to_csv(path, index=False, sep=separator)
     return path
 
 
 @pytest.mark.parametrize(
-    "name", ["a.csv", "A.CSV", "semicolon.csv", "utf16.csv", "a.tsv", "a.parquet"]
+    "name",
+    ["a.csv", "A.CSV", "semicolon.csv", "a.csv.gz", "a.tsv", "a.jsonl", "a.parquet"],
 )
 def test_predictions_are_added_to_a_table(tmp_path: Path, models: list[Path], name: str) -> None:
     table = pd.DataFrame({"id": ["007", "NA", "3"], "review": [REVIEW, "", 'a "bad"\nfilm, é']})
@@ -255,11 +263,19 @@ def test_predictions_are_added_to_a_table(tmp_path: Path, models: list[Path], na
         ("a.csv", ["--out", "a.csv"], r"--out .*a\.csv: this is the input; choose another name"),
         ("a.csv", ["--column", "review"], r"no column 'review'; its columns are text, size"),
         ("a.parquet", ["--column", "size"], "the column 'size' does not hold texts"),
-        ("broken.csv", [], r"broken\.csv: not a table"),
-        ("broken.parquet", [], r"broken\.parquet: not a table"),
+        (
+            "stray.csv",
+            [],
+            r"stray\.csv: a quotation mark is wrong in row 2, which starts in line 3",
+        ),
+        ("ragged.csv", [], r"ragged\.csv: row 1, .* has 3 values, but the header has 2"),
+        ("broken.csv", [], r"broken\.csv: a quotation mark is wrong in row 1"),
+        ("broken.jsonl", [], r"broken\.jsonl: line 1 is not JSON"),
+        ("broken.parquet", [], r"broken\.parquet: damaged, or not the format of its suffix"),
         ("latin.csv", [], r"latin\.csv: not in UTF-8"),
+        ("utf16.csv", [], r"utf16\.csv: in UTF-16; save it as UTF-8"),
         ("done.csv", [], r"done\.csv: has the column 'linear_label' already"),
-        ("a.xlsx", [], r"a\.xlsx: expected a file that ends in \.csv, \.tsv, \.parquet, \.pq"),
+        ("a.xlsx", [], r"a\.xlsx: expected a file that ends in \.csv, \.tsv, \.jsonl, \.csv\.gz"),
     ],
 )
 def test_a_wrong_table_is_refused(
@@ -275,8 +291,11 @@ def test_a_wrong_table_is_refused(
     for name in ("a.csv", "a.parquet"):
         save_table(Path(name), table)
     save_table(Path("done.csv"), table.assign(linear_label="good"))
-    for name in ("broken.csv", "broken.parquet"):
+    for name in ("broken.csv", "broken.jsonl", "broken.parquet"):
         Path(name).write_bytes(b'text\n"a\n')
+    Path("stray.csv").write_text('text,size\na film,1\n"Great" film,2\nmore,3\n', "utf-8")
+    Path("ragged.csv").write_text("text,size\nbad, but short,4\n", "utf-8")
+    Path("utf16.csv").write_text("text\na film\n", "utf-16")
     Path("latin.csv").write_bytes("text\ncafé\n".encode("latin-1"))
     before = Path("a.csv").read_bytes()
     with pytest.raises(UserError, match=message):
@@ -290,6 +309,7 @@ def test_a_wrong_table_is_refused(
     [
         (["--file", "a.txt", "text"], "give either texts, or --file, or --csv"),
         (["--file", "a.csv"], "--file a.csv: a table; use --csv a.csv --out FILE.csv"),
+        (["--file", "a.jsonl.gz"], "--file a.jsonl.gz: a table; use --csv a.jsonl.gz"),
         (["--csv", "a.csv"], "--csv and --out belong together"),
         (["--csv", "a.csv", "--out", "b.txt"], "--out b.txt: the name must end in .csv"),
         (["--csv", "a.csv", "--out", "b.csv", "--json"], "--explain and --json are not for --csv"),

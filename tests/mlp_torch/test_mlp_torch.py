@@ -100,6 +100,17 @@ def test_the_stage_checks_the_gradients_of_a_new_activation() -> None:
     assert digits["autograd"] >= 13
 
 
+@pytest.mark.parametrize("scale", [1e-3, 1, 1e3])
+@pytest.mark.parametrize("seed", [0, 4])
+def test_points_without_noise_are_checked_too(scale: float, seed: int) -> None:
+    """Two blobs without noise are two points: symmetric, and near a kink of ReLU with seed 4."""
+    X, labels = generate("blobs", 30, 0.0, 2, 7)
+    weights = model.init_weights(2, 16, 2, np.random.default_rng(seed))
+    digits = check.gradient_digits(scale * X, labels, weights)
+    assert digits["differences"] >= 8
+    assert digits["autograd"] >= 11
+
+
 @pytest.mark.usefixtures("_leaky_relu")
 @pytest.mark.parametrize("version", VERSIONS)
 @pytest.mark.parametrize("activation", [*sorted(model.ACTIVATIONS), "leaky_relu"])

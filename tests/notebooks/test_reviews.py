@@ -25,8 +25,10 @@ TINY: dict[str, Any] = {
     "seeds": [1],
     "mean": {"epochs": 1},
     "pretrain": {"batch_size": 4, "bptt": 8, "num_sampled": 10, "threads": 1},
-    "lstm": {"hidden_size": 4, "epochs": 1, "max_length": 20, "finetune": {"epochs": 0}},
-}
+    "lstm": {
+        "hidden_size": 4, "epochs": 1, "max_length": 20, "ngrams": 1, "finetune": {"epochs": 0},
+    },
+}  # fmt: skip
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,8 @@
-"""Read a table of texts row by row, from a CSV, TSV, JSON Lines or Parquet file.
+"""Read a table of texts, from a CSV, TSV, JSON Lines or Parquet file.
 
-A table has the columns `text` and `label`, and optionally `split` and `group`. Other columns are
-ignored, and so are blanks around the names and their case.
+For the training, a table has the columns `text` and `label`, and optionally `split` and `group`.
+Other columns are ignored, and so are blanks around the names and their case. For predictions, it
+has a column of texts, and every column is kept.
 """
 
 import csv
@@ -9,7 +10,8 @@ import gzip
 import json
 import re
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from io import TextIOWrapper
 from itertools import islice
 from pathlib import Path
@@ -41,7 +43,7 @@ def read_chunks(path: Path) -> Iterator[pd.DataFrame]:
     Raises:
         UserError: If the file cannot be read, or is not a table of texts.
     """
-    try:
+    with _readable(path):
         columns, rows = _open_table(path)
         start = 0
         while chunk := list(islice(rows, CHUNK_ROWS)):
@@ -51,6 +53,33 @@ def read_chunks(path: Path) -> Iterator[pd.DataFrame]:
                     raise UserError(f"{path}: a NUL byte in row {i}; remove it")
             yield pd.DataFrame(values, range(start, start + len(values)), columns, dtype=str)
             start += len(values)
+
+
+def read_table(path: Path, column: str) -> pd.DataFrame:
+    """Read all columns of a table. The values of CSV and TSV files are strings.
+
+    Args:
+        path: Path of the table.
+        column: The column of texts, by which the separator of a CSV file is found.
+
+    Raises:
+        UserError: If the file cannot be read, or is not a table.
+    """
+    with _readable(path):
+        if path.suffix.lower() in PARQUET_SUFFIXES:
+            return pd.read_parquet(path)
+        _refuse_other_formats(path)
+        if _is_jsonl(path):
+            return pd.DataFrame(list(_iter_jsonl(path)))
+        names, rows = _open_csv(path, column)
+        return pd.DataFrame(list(rows), columns=names, dtype=str)
+
+
+@contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    """Report the errors of an unreadable file as a UserError."""
+    try:
+        yield
     except UnicodeDecodeError as error:
         raise UserError(
             f"{path}: not in UTF-8 (byte 0x{error.object[error.start]:02x}), but probably in"
@@ -74,12 +103,24 @@ def _open_table(path: Path) -> Rows:
     files = table_files(path)
     if path.suffix.lower() in PARQUET_SUFFIXES:
         return _open_parquet(files)
+    _refuse_other_formats(path)
+    if _is_jsonl(path):
+        return _open_jsonl(path)
+    names, rows = _open_csv(path, "text", "label")
+    positions = _find_columns(path, names)
+    return [*positions], ([row[i] for i in positions.values()] for row in rows)
+
+
+def _is_jsonl(path: Path) -> bool:
+    return ".jsonl" in path.name.lower()
+
+
+def _refuse_other_formats(path: Path) -> None:
     with _open_binary(path) as file:
         head = file.read(1_000)
     if head.startswith((b"\xff\xfe", b"\xfe\xff")) or b"\0" in head[:2]:
         raise UserError(f"{path}: in UTF-16; save it as UTF-8")
     _refuse_lfs_pointer(path, head)
-    return _open_jsonl(path) if ".jsonl" in path.name.lower() else _open_csv(path)
 
 
 def _open_binary(path: Path) -> BinaryIO:
@@ -97,7 +138,7 @@ def _refuse_lfs_pointer(path: Path, head: bytes) -> None:
 
 def _find_columns(path: Path, names: Sequence[str]) -> dict[str, int]:
     """Return the position of each column of COLUMNS that the table has."""
-    clean = [name.strip().lower() for name in names]
+    clean = _clean(names)
     for column in COLUMNS:
         if clean.count(column) > 1:
             raise UserError(f"{path}: more than one column {column!r}; rename all but one")
@@ -133,27 +174,41 @@ def _open_jsonl(path: Path) -> Rows:
     """Open a file with one JSON object per line; a key that an object lacks is a missing value."""
 
     def objects() -> Iterator[dict[str, Any]]:
-        with _open_text(path) as file:
-            for number, line in enumerate(file, start=1):
-                if not line.strip():
-                    continue
-                try:
-                    row = json.loads(line)
-                except (ValueError, RecursionError) as error:
-                    raise UserError(f"{path}: line {number} is not JSON ({error})") from None
-                if not isinstance(row, dict):
-                    raise UserError(f"{path}: line {number} is not a JSON object")
-                yield {name.strip().lower(): value for name, value in row.items()}
+        for row in _iter_jsonl(path):
+            yield {name.strip().lower(): value for name, value in row.items()}
 
     # The first object shows which columns there are, except that it may be without a label.
     columns = [*_find_columns(path, [*next(objects(), {}) | {"label": None}])]
     return columns, ([row.get(column) for column in columns] for row in objects())
 
 
-def _open_csv(path: Path) -> Rows:
+def _iter_jsonl(path: Path) -> Iterator[dict[str, Any]]:
+    """Yield the object of each line that is not blank."""
+    with _open_text(path) as file:
+        for number, line in enumerate(file, start=1):
+            if not line.strip():
+                continue
+            try:
+                row = json.loads(line)
+            except (ValueError, RecursionError) as error:
+                raise UserError(f"{path}: line {number} is not JSON ({error})") from None
+            if not isinstance(row, dict):
+                raise UserError(f"{path}: line {number} is not a JSON object")
+            yield row
+
+
+def _open_csv(path: Path, text: str, label: str | None = None) -> Rows:
     """Open a file whose separator is the comma, semicolon or tab, as the header shows.
 
     Quotation marks inside a quoted text are doubled, or escaped by backslashes.
+
+    Args:
+        path: Path of the file.
+        text: Name of the column of texts. If there is no such column, the first one is taken.
+        label: Name of the column of labels, if there is one.
+
+    Returns:
+        All columns of the file.
     """
     csv.field_size_limit(MAX_FIELD_CHARS)
     with _open_text(path) as file:
@@ -163,13 +218,20 @@ def _open_csv(path: Path) -> Rows:
         backslash = any('\\"' in line and ESCAPED_QUOTE.search(line) for line in file)
     separator = "\t" if ".tsv" in path.name.lower() else ","
     names = _split_line(header, separator)
+    wanted = [name.lower() for name in (text, label) if name is not None]
     for other in ",;\t":
-        if {"text", "label"} <= {x.strip().lower() for x in _split_line(header, other)}:
+        if {*wanted} <= {*_clean(_split_line(header, other))}:
             separator, names = other, _split_line(header, other)
-    positions = _find_columns(path, names)
+    found = _clean(names)
+    positions = [found.index(name) if name in found else 0 for name in wanted]
     escape = "\\" if backslash else None
-    rows = _iter_csv(path, separator, escape, len(names), positions["text"], positions["label"])
-    return [*positions], ([row[i] for i in positions.values()] for row in rows)
+    return [name.strip() for name in names], _iter_csv(
+        path, separator, escape, len(names), *positions
+    )
+
+
+def _clean(names: Iterable[str]) -> list[str]:
+    return [name.strip().lower() for name in names]
 
 
 def _split_line(line: str, separator: str) -> list[str]:
@@ -177,7 +239,7 @@ def _split_line(line: str, separator: str) -> list[str]:
 
 
 def _iter_csv(
-    path: Path, separator: str, escape: str | None, width: int, text: int, label: int
+    path: Path, separator: str, escape: str | None, width: int, text: int, label: int | None = None
 ) -> Iterator[list[str]]:
     """Yield the rows of a CSV file without the header.
 
@@ -187,7 +249,7 @@ def _iter_csv(
         escape: Character that escapes a quotation mark. None: quotation marks are doubled.
         width: Number of values per row.
         text: Position of the text in a row.
-        label: Position of the label in a row.
+        label: Position of the label in a row, if there is one.
 
     Raises:
         UserError: If a row has another number of values, or a quotation mark is wrong.
@@ -211,11 +273,13 @@ def _iter_csv(
                         f"{path}: {where}, has {len(row)} values, but the header has {width}; put"
                         f" texts that contain {separator!r} or line breaks in quotation marks"
                     )
-                labels.add(row[label].strip())
+                if label is not None:
+                    labels.add(row[label].strip())
                 lines = [x.split(separator) for x in row[text].splitlines()]
                 inner = lines[0 if text == 0 else 1 : -1]  # whole rows, if they are rows
-                if inner and all(len(x) == width for x in inner):
-                    suspects.append((where, len(inner), {x[label].strip(' "') for x in inner}))
+                if inner and width > 1 and all(len(x) == width for x in inner):
+                    found = {x[label].strip(' "') for x in inner} if label is not None else set()
+                    suspects.append((where, len(inner), found))
                 number += 1
                 yield row
         except csv.Error as error:
@@ -232,6 +296,6 @@ def _iter_csv(
                 f"{path}: the text of {where}, contains {count} lines that look like rows; if they"
                 " are, remove the quotation mark at its start"
             )
-            if count > 1:
+            if count > 1 and label is not None:
                 raise UserError(message)
             log(message)

@@ -237,7 +237,7 @@ def draw_lstm(network: LSTMClassifier, vocab: list[str], config: ModelConfig) ->
     prediction = example.prediction(printable_classes(config.classes), 30)
     canvas.text(middle, 7.65, f"{example.output_activation}:  {prediction}")
 
-    inputs = "embeddings" if network.bigrams is None else "embeddings, word + pair"
+    inputs = "embeddings" if network.bigrams is None else "embeddings, word + bigram"
     embedding_shape = format_shape(*embedding.output_shape)
     rows = [
         (1.35, inputs, f"batch × {noun}_len × embedding_dim\n{embedding_shape}"),

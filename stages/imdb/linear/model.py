@@ -74,7 +74,8 @@ def fit_model(model: Pipeline, texts: Iterable[str], labels: npt.ArrayLike) -> P
         if not re.search("no terms remain|empty vocabulary|max_df corresponds", str(error)):
             raise
         raise UserError(
-            f"no n-gram occurs in imdb.linear.min_df = {model[0].min_df} reviews; lower it"
+            f"no n-gram occurs in imdb.linear.min_df = {model[0].min_df} texts; lower it, and check"
+            " that the words of the texts are separated by spaces"
         ) from None
 
 

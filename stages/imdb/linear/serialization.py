@@ -157,15 +157,22 @@ def load_linear(folder: Path) -> LinearModel:
     except (ValueError, KeyError, RecursionError, safetensors.SafetensorError) as error:
         raise UserError(f"{folder}: damaged ({error}); train again: dvc repro -f") from None
     regressions = 1 if len(config.labels) == 2 else len(config.labels)
-    if (
-        weight.shape != (regressions, len(ngrams))
-        or bias.shape != (regressions,)
-        or max(config.labels) >= len(config.classes)
-        or not all(each.dtype == np.float32 and np.isfinite(each).all() for each in (weight, bias))
+    if max(config.labels) >= len(config.classes) or not all(
+        each.dtype == np.float32 and np.isfinite(each).all() for each in (weight, bias)
     ):
         raise UserError(
-            f"{folder}: damaged (the weights do not fit config.json and ngrams.txt);"
+            f"{folder}: damaged (a label without a class, or a weight that is not finite float32);"
             " train again: dvc repro -f"
         )
+    for name, found, shape in (
+        ("weight", weight.shape, (regressions, len(ngrams))),
+        ("bias", bias.shape, (regressions,)),
+    ):
+        if found != shape:
+            raise UserError(
+                f"{weights_path}: does not fit config.json and ngrams.txt: {name!r} has the shape"
+                f" {found}, expected {shape}; the files are of different models: train it again, or"
+                " copy the whole folder"
+            )
     columns = {ngram: column for column, ngram in enumerate(ngrams)}
     return LinearModel(config, columns, weight, bias)

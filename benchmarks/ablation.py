@@ -1,7 +1,7 @@
 """Train variants of project 3 and score them on held-out training reviews.
 
     python -m benchmarks.ablation                     list the variants
-    python -m benchmarks.ablation default bigrams     train and score two of them
+    python -m benchmarks.ablation default unigrams    train and score two of them
 
 Run it after `dvc repro`. The training reviews of a fifth of the films are held out, and the test
 reviews are not used. Each network is trained from two seeds. The files go to benchmarks/.ablation,
@@ -66,37 +66,42 @@ class Variant:
     pretrained: bool = True
 
 
-LABELS_ONLY = {"lstm.unlabelled_fraction": 0.0, "lstm.finetune.epochs": 0, "lstm.epochs": 3}
-ADVERSARIAL = {
+LABELS_ONLY: dict[str, object] = {
+    "lstm.unlabelled_fraction": 0.0,
+    "lstm.finetune.epochs": 0,
+    "lstm.epochs": 3,
+}
+UNIGRAMS: dict[str, object] = {"lstm.ngrams": 1}
+ADVERSARIAL: dict[str, object] = {
     "lstm.unlabelled_fraction": 0.0, "lstm.finetune.epochs": 2,
     "lstm.finetune.learning_rate": 0.002, "lstm.finetune.adv_epsilon": 0.03,
 }  # fmt: skip
-LARGER = {"lstm.hidden_size": 256, "pretrain.epochs": 2}
+LARGER: dict[str, object] = {"lstm.hidden_size": 256, "pretrain.epochs": 2}
 VARIANTS = {
     "linear": Variant("linear model", model="linear"),
     "mean-labels": Variant("mean, labels only", {"mean.unlabelled_fraction": 0.0}, model="mean"),
     "mean": Variant("mean", model="mean"),
+    "mean-bigrams": Variant(
+        "mean, with bigrams", {"mean.ngrams": 2, "mean.num_buckets": 100_000}, model="mean"
+    ),
     "labels": Variant("LSTM, labels only, not pretrained", LABELS_ONLY, pretrained=False),
     "pretrained-labels": Variant("LSTM, labels only", LABELS_ONLY),
     "no-finetuning": Variant("LSTM, without fine-tuning", {"lstm.finetune.epochs": 0}),
     "default": Variant("LSTM"),
-    "adversarial-labels": Variant("LSTM, labels only, adversarial", ADVERSARIAL),
-    "bigrams": Variant("LSTM, with bigrams", {"lstm.ngrams": 2}),
-    "bigrams-100k": Variant(
-        "LSTM, with bigrams, 100,000 buckets", {"lstm.ngrams": 2, "lstm.num_buckets": 100_000}
+    "buckets-100k": Variant("LSTM, 100,000 buckets", {"lstm.num_buckets": 100_000}),
+    "buckets-500k": Variant("LSTM, 500,000 buckets", {"lstm.num_buckets": 500_000}),
+    "unigrams": Variant("LSTM without bigrams", UNIGRAMS),
+    "adversarial-labels": Variant(
+        "LSTM without bigrams, labels: 1 epoch, then 2 adversarial ones", UNIGRAMS | ADVERSARIAL
     ),
-    "mean-bigrams": Variant("mean, with bigrams", {"mean.ngrams": 2}, model="mean"),
-    "mean-bigrams-100k": Variant(
-        "mean, with bigrams, 100,000 buckets",
-        {"mean.ngrams": 2, "mean.num_buckets": 100_000},
-        model="mean",
+    "adversarial-finetuning": Variant(
+        "LSTM without bigrams, adversarial fine-tuning",
+        UNIGRAMS | {"lstm.finetune.adv_epsilon": 0.03},
     ),
-    "two-lm-epochs": Variant("LSTM, two epochs of the LM", {"pretrain.epochs": 2}),
-    "256-units": Variant("LSTM, 256 units", {"lstm.hidden_size": 256}),
+    "unigrams-larger": Variant(
+        "LSTM without bigrams, 256 units, two epochs of the LM", UNIGRAMS | LARGER
+    ),
     "larger": Variant("LSTM, 256 units, two epochs of the LM", LARGER),
-    "two-lm-epochs-bigrams": Variant(
-        "LSTM, two epochs of the LM, with bigrams", {"pretrain.epochs": 2, "lstm.ngrams": 2}
-    ),
 }
 
 
@@ -132,7 +137,7 @@ def code_digest() -> str:
 def run_stage(module: str, output: Path, *arguments: object) -> float:
     """Run a stage, unless its output exists; return the seconds that it took.
 
-    The seconds are kept beside the output.
+    The seconds are kept in a file next to the output.
     """
     seconds = output.with_suffix(".seconds")
     if not seconds.exists():

@@ -67,7 +67,7 @@ def stage(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -
             finally:
                 signal.signal(signal.SIGTERM, handler)
         out, err = capsys.readouterr()
-        return subprocess.CompletedProcess([module, *args], int(str(code)), out, err + message)
+        return subprocess.CompletedProcess(sys.argv, int(str(code)), out, err + message)
 
     return run
 

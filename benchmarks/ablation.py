@@ -26,7 +26,7 @@ import numpy.typing as npt
 import pyarrow.parquet as pq
 import torch
 import yaml
-from sklearn.metrics import log_loss, roc_auc_score
+from sklearn.metrics import roc_auc_score
 
 from benchmarks import harness
 from stages.common.errors import UserError, run_main
@@ -149,7 +149,7 @@ def run_stage(module: str, output: Path, *arguments: object) -> float:
     return float(seconds.read_text("utf-8"))
 
 
-def train(variant: Variant, folder: Path = FOLDER) -> tuple[Path, list[float]]:
+def train(variant: Variant) -> tuple[Path, list[float]]:
     """Train a variant.
 
     Returns:
@@ -161,9 +161,9 @@ def train(variant: Variant, folder: Path = FOLDER) -> tuple[Path, list[float]]:
     def path(name: str, *params: str) -> Path:
         """Return a path that depends on the code and on the values of these parameters."""
         values = json.dumps([code_digest(), *(get_param(tree["imdb"], param) for param in params)])
-        return folder / f"{name}-{hashlib.sha256(values.encode()).hexdigest()[:12]}"
+        return FOLDER / f"{name}-{hashlib.sha256(values.encode()).hexdigest()[:12]}"
 
-    folder.mkdir(exist_ok=True)
+    FOLDER.mkdir(exist_ok=True)
     params = path("params", *tree["imdb"]).with_suffix(".yaml")
     params.write_text(yaml.safe_dump(tree), "utf-8")
     shared = ["--params", params]
@@ -218,7 +218,8 @@ def predict(model: Path) -> tuple[npt.NDArray[np.integer], Floats]:
 def scores(labels: npt.NDArray[np.integer], probabilities: Floats) -> tuple[float, float, float]:
     """Return accuracy, cross-entropy in nats and AUC of [reviews × 2] probabilities."""
     accuracy = float((probabilities.argmax(axis=1) == labels).mean())
-    nll = float(log_loss(labels, probabilities.astype(np.float64)))
+    of_label = probabilities[np.arange(len(labels)), labels].astype(np.float64)
+    nll = float(-np.log(np.maximum(of_label, np.finfo(np.float32).tiny)).mean())
     return accuracy, nll, float(roc_auc_score(labels, probabilities[:, 1]))
 
 

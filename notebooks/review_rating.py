@@ -48,7 +48,7 @@ def _():
         f" {reviews.SMALL_REVIEWS:,} reviews only:"
         if PIPELINE.is_trained
         else "**No network of the pipeline is trained yet.** `make repro` trains them in a"
-        " terminal, in about 15 minutes. Or train small ones here, from"
+        " terminal, in about 17 minutes. Or train small ones here, from"
         f" {reviews.SMALL_REVIEWS:,} reviews of an installed package, in about a minute; they"
         " are worse. They go to `data/small-run` and replace nothing:"
     )

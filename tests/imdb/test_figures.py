@@ -243,6 +243,8 @@ def test_class_names_are_legible_in_every_figure(tmp_path: Path, name: str) -> N
         assert [label.get_text() for label in tick_labels(confusion.xaxis)] == SHOWN[name]
     frame = evaluation.bbox
     for axes in evaluation.axes:
+        assert axes.get_window_extent().width > 0.25 * frame.width
+        assert all(text.get_window_extent().x1 < frame.x1 for text in axes.texts)
         assert frame.x0 <= axes.xaxis.label.get_window_extent().x0
         assert axes.yaxis.label.get_window_extent().y1 <= frame.y1
     plt.close("all")

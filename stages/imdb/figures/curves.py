@@ -30,6 +30,7 @@ from stages.plotting.style import BLUE, GREY, VERMILION, WIDTH
 
 CLAIMED_GAIN = 1.0  # points: "the LSTM gains one point over the mean", says the project's brief
 CORNER = 0.4  # size of the corner that is shown of the curves of good models
+LONG_NAME = 8  # characters of a class name
 CONFUSION_SIZE = 125.0  # points, width and height of the confusion matrix
 
 
@@ -167,7 +168,7 @@ def draw_evaluation(folders: dict[str, Path], classes: list[str], data_name: str
     by_stars.set(xlabel="stars that the writer gave", ylabel="accuracy")
     if not by_stars.has_data():
         note = "stars: unknown in this data"
-        by_stars.text(0.5, 0.5, note, ha="center", transform=by_stars.transAxes)
+        by_stars.text(0.5, 0.5, note, ha="center", transform=by_stars.transAxes, fontsize=9)
         by_stars.axis("off")
     for each in (by_length, by_stars):
         each.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
@@ -199,8 +200,10 @@ def plot_confusion(axes: Axes, matrix: npt.NDArray[np.int64], names: list[str]) 
                 dark = matrix[i, j] > matrix.max() / 2
                 axes.text(j, i, f"{matrix[i, j]:,}", ha="center", va="center",
                           color="white" if dark else "black", fontsize=font_size)  # fmt: skip
-    set_class_ticks(axes.xaxis, names, CONFUSION_SIZE)
-    set_class_ticks(axes.yaxis, names, CONFUSION_SIZE)
+    # Large labels of long names would take the room of the matrix and of the figure's other axes.
+    tick_size = 12 if max(map(len, names)) <= LONG_NAME else 8
+    set_class_ticks(axes.xaxis, names, CONFUSION_SIZE, font_size=tick_size)
+    set_class_ticks(axes.yaxis, names, CONFUSION_SIZE, font_size=tick_size)
     axes.set(xlabel=f"predicted by the {MODEL_LABELS['lstm']}", ylabel="actual")
     axes.spines[:].set_visible(False)
 

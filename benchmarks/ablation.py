@@ -38,7 +38,7 @@ from stages.imdb.models.inference import predict_proba_each
 from stages.imdb.models.serialization import load_model
 
 FOLDER = harness.BENCHMARKS / ".ablation"
-PROTOCOL: Mapping[str, object] = {"validation": 0.2, "seeds": [1, 2]}
+HELD_OUT, SEEDS = 0.2, [1, 2]
 # The parameters that each training depends on.
 LINEAR_PARAMS = ("linear", "validation")
 PRETRAIN_PARAMS = (
@@ -156,7 +156,7 @@ def train(variant: Variant) -> tuple[Path, list[float]]:
         The folder of the model, and the minutes that the language model and the model took.
     """
     tree = yaml.safe_load(harness.PARAMS.read_text("utf-8"))
-    set_params(tree["imdb"], {**PROTOCOL, **variant.changes})
+    set_params(tree["imdb"], {"validation": HELD_OUT, "seeds": SEEDS, **variant.changes})
 
     def path(name: str, *params: str) -> Path:
         """Return a path that depends on the code and on the values of these parameters."""
@@ -203,13 +203,12 @@ def predict(model: Path) -> tuple[npt.NDArray[np.integer], Floats]:
         int [reviews], and the probability of each class, [seeds × reviews × classes].
     """
     corpus = load_corpus(harness.CORPUS)
-    _, held_out = group_train_val_split(corpus.metadata, float(str(PROTOCOL["validation"])))
+    _, held_out = group_train_val_split(corpus.metadata, HELD_OUT)
     if model.name.startswith("linear"):
         texts = pq.read_table(harness.REVIEWS, columns=["text"])["text"].take(held_out)
         probabilities: Floats = load_linear(model).predict_proba(texts.to_pylist())[None]
     else:
-        seeds = sorted(int(file.stem.partition("-")[2]) for file in model.glob("seed-*"))
-        networks = [load_model(model, seed)[0] for seed in seeds]
+        networks = [load_model(model, seed)[0] for seed in SEEDS]
         reviews = [corpus[i] for i in held_out]
         probabilities = predict_proba_each(networks, reviews, "held-out reviews")
     return corpus.labels[held_out], probabilities

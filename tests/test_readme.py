@@ -7,12 +7,14 @@ from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 import yaml
 
 from scripts.results_table import (
     LONGER,
     PAIRS,
+    PIPELINE,
     UNIGRAMS,
     load_results,
     replace_between_markers,
@@ -154,6 +156,17 @@ def test_the_accuracies_are_those_of_the_metrics() -> None:
     text = " ".join(README.split())
     assert f"After 100 epochs, {accuracy} of the test points are classified correctly" in text
     assert f"their accuracy is {accuracy} too" in text
+
+
+def test_the_gains_on_equal_inputs_are_those_of_the_table() -> None:
+    def accuracy(file: str, model: str) -> float:
+        results = pd.read_csv(ROOT / file).set_index("model")
+        return 100 * float(results.loc[model, "accuracy"])
+
+    unigrams = accuracy(UNIGRAMS, "lstm") - accuracy(UNIGRAMS, "mean")
+    bigrams = accuracy(PIPELINE, "lstm") - accuracy(PAIRS, "mean")
+    sentence = f"the LSTM gains {unigrams:.2f} points without bigrams and {bigrams:.2f} with them."
+    assert sentence in " ".join(README.split())
 
 
 def test_the_digits_are_those_of_the_metrics() -> None:

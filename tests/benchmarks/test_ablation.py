@@ -17,10 +17,9 @@ from tests.clone import ROOT, Clone
 @pytest.mark.parametrize("name", ablation.VARIANTS)
 def test_a_variant_changes_only_known_parameters(name: str, tmp_path: Path) -> None:
     tree = yaml.safe_load((ROOT / "params.yaml").read_text("utf-8"))
-    ablation.set_params(tree["imdb"], {**ablation.PROTOCOL, **ablation.VARIANTS[name].changes})
+    ablation.set_params(tree["imdb"], ablation.VARIANTS[name].changes)
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(tree), "utf-8")
-    params = load_params(tmp_path / "params.yaml", "imdb", Imdb)
-    assert (params.validation, params.seeds) == (0.2, [1, 2])
+    load_params(tmp_path / "params.yaml", "imdb", Imdb)
 
 
 def test_an_unknown_parameter_is_refused() -> None:
@@ -48,7 +47,7 @@ def test_variants_are_trained_once_and_scored_on_held_out_reviews(
     assert [row[1] for row in rows] == [f"`{name}`" for name in names]
 
     corpus = load_corpus(data / "corpus")
-    _, held_out = group_train_val_split(corpus.metadata, 0.2)
+    _, held_out = group_train_val_split(corpus.metadata, ablation.HELD_OUT)
     for row, model in zip(rows[1:], ("mean", "lstm"), strict=True):
         [live] = tmp_path.glob(f"{model}-*.live")
         curves = sorted(live.glob("seed-*/plots/metrics/validation/accuracy.tsv"))

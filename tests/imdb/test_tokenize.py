@@ -60,10 +60,13 @@ from tests.conftest import ROOT
             "\u0130STANBUL I\u0307yi na\u00efve nai\u0308ve",
             ["istanbul", "iyi", "na\u00efve", "na\u00efve"],
         ),
+        ("\u0130yi i\u0307yi \u0130Y\u0130", ["iyi", "iyi", "iyi"]),
+        ("won\x92t \x93fine\x94 \x8ei\x9eek a\x96b\x81\x85", ["won't", "fine", "žižek", *"ab"]),
         ("हिन्दी फिल्म! किताब", ["हिन्दी", "फिल्म", "!", "किताब"]),
         ("หนัง เรื่อง นี้", ["หนัง", "เรื่อง", "นี้"]),
         ("الفِيلْمُ سَيِّئٌ", ["الفِيلْمُ", "سَيِّئٌ"]),
         ("so\u00adft می\u200cخواهم \u0301a", ["soft", "میخواهم", "a"]),  # invisible characters
+        ("f\u202ai\u2066l\ufeffm a\u200bb", ["film", "a", "b"]),  # U+200B ends a word
     ],
 )
 def test_a_text_is_split_into_words(text: str, tokens: list[str]) -> None:

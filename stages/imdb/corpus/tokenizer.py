@@ -24,12 +24,16 @@ ENTITY = re.compile(r"&(?:#[0-9]+|#[xX][0-9a-fA-F]+|[A-Za-z][A-Za-z0-9]*(?=;));?
 MAX_ENTITY_CHARS = 40  # no name of a character is longer
 
 # Characters that are written for an apostrophe; characters that are invisible inside a word (soft
-# hyphen, joiners, marks of the writing direction); a letter whose lower case would have a mark.
+# hyphen, joiners, marks of the writing direction, byte order mark); the lower case of İ.
 REPLACEMENTS = {
-    **dict.fromkeys("`’‘‛ʼʻ՚׳＇´′", "'"),
-    **dict.fromkeys("\u00ad\u200c\u200d\u200e\u200f\u2060", ""),
-    "İ": "i",
+    **dict.fromkeys("’‘‛ʼʻ՚׳＇´′", "'"),
+    **dict.fromkeys("\u00ad\u061c\u200c\u200d\u200e\u200f\u2060\ufeff", ""),
+    **dict.fromkeys("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069", ""),
+    "i\u0307": "i",
 }
+# Nobody writes these control characters: they are the quotation marks and dashes of a text in
+# Windows-1252 that was read as Latin-1. HTML decodes their entities likewise.
+C1_CONTROL = re.compile("[\x80-\x9f]")
 
 
 def normalize(text: str) -> str:
@@ -46,14 +50,22 @@ def normalize(text: str) -> str:
         text = TAG.sub(" ", text)
     if "&" in text:
         text = ENTITY.sub(_decode_entity, text)
+    text = text.replace("`", "'")
+    if text.isascii():
+        return text.lower()
+    text = C1_CONTROL.sub(_decode_windows_1252, text).lower()
     # Several times as fast as str.translate.
     for character, replacement in REPLACEMENTS.items():
         text = text.replace(character, replacement)
-    return unicodedata.normalize("NFC", text.lower())
+    return unicodedata.normalize("NFC", text)
 
 
 def _decode_entity(match: re.Match[str]) -> str:
     return html.unescape(match[0]) if len(match[0]) <= MAX_ENTITY_CHARS else " "
+
+
+def _decode_windows_1252(match: re.Match[str]) -> str:
+    return match[0].encode("latin-1").decode("cp1252", "replace")
 
 
 def tokenize(text: str) -> list[str]:

@@ -6,9 +6,10 @@ READY := $(VENV)/.ready
 # The commands in dvc.yaml call `python`, which must be that of the environment.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 # DVC can run a stage in another folder, so a relative path is made absolute here. The function
-# abspath would split a path that contains a blank.
+# abspath would split a path that contains a blank; `value` keeps a dollar sign as it is.
 ifdef IMDB_ARCHIVE
-export IMDB_ARCHIVE := $(if $(filter /%,$(firstword $(IMDB_ARCHIVE))),,$(CURDIR)/)$(IMDB_ARCHIVE)
+archive := $(value IMDB_ARCHIVE)
+override export IMDB_ARCHIVE := $(if $(filter /%,$(firstword $(archive))),,$(CURDIR)/)$(archive)
 endif
 
 .DEFAULT_GOAL := help
@@ -54,7 +55,7 @@ test: $(READY) ## check style and types, and run the tests
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
-	$(BIN)/pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
+	$(BIN)/pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder
 
 .PHONY: plots
 plots: $(READY) ## write the page of all plots, dvc_plots/index.html; works offline
@@ -68,7 +69,7 @@ notebooks: $(READY) ## serve the notebooks on this machine only and print the ad
 
 .PHONY: experiments
 experiments: $(READY) ## compare the experiments: parameters and metrics that differ
-	$(BIN)/dvc exp show --only-changed --drop '(?!Exp|(numpy|linear|mean|lstm).acc|gain.points|points|mlp|imdb)' --no-pager
+	$(BIN)/dvc exp show --only-changed --drop '(?!Exp|(numpy|linear|mean|lstm).acc|gain.points|points|mlp|imdb)'
 
 .PHONY: readme
 readme: $(READY) ## write the table of results into README.md

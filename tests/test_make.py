@@ -108,10 +108,12 @@ def test_a_full_disk_is_an_error(fresh: Path) -> None:
         ("copy.tar.gz", "{folder}/copy.tar.gz"),
         ("my data/a copy.tar.gz", "{folder}/my data/a copy.tar.gz"),
         ("/my data/a copy.tar.gz", "/my data/a copy.tar.gz"),
+        ("a$b $(c) $$.tar.gz", "{folder}/a$b $(c) $$.tar.gz"),
     ],
 )
+@pytest.mark.parametrize("on_the_command_line", [False, True])
 def test_the_path_of_an_archive_may_be_relative_and_contain_blanks(
-    fresh: Path, archive: str, expected: str
+    fresh: Path, archive: str, expected: str, on_the_command_line: bool
 ) -> None:
     environment = fresh / ".venv" / "bin"
     environment.mkdir(parents=True)
@@ -119,7 +121,10 @@ def test_the_path_of_an_archive_may_be_relative_and_contain_blanks(
         (environment / name).write_text(f"#!{shutil.which('sh')}\n{command}\n")
         (environment / name).chmod(0o755)
     (fresh / ".venv" / ".ready").touch()
-    code, output = make(fresh, "repro", path=os.environ["PATH"], IMDB_ARCHIVE=archive)
+    if on_the_command_line:
+        code, output = make(fresh, "repro", f"IMDB_ARCHIVE={archive}", path=os.environ["PATH"])
+    else:
+        code, output = make(fresh, "repro", path=os.environ["PATH"], IMDB_ARCHIVE=archive)
     assert code == 0, output
     assert f"archive: {expected.format(folder=fresh)}\n" in output
     assert "plots/*.png" in output

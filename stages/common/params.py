@@ -64,7 +64,7 @@ def _explain(section: str, schema: type[ParamsSection], detail: Any) -> str:
         if new := schema.RENAMED.get(str(key)):
             return f"{name} is now called {new}; rename it"
         return f"{name} is not a known key; correct or remove it"
-    return f"{name} = {detail['input']!r}: {detail['msg']}"
+    return f"{name} = {detail['input']!r}: {detail['msg'].removeprefix('Value error, ')}"
 
 
 def _read_yaml(path: Path) -> dict[str, Any]:

@@ -53,8 +53,9 @@ def loss_digits(numpy: Path, torch: list[Path]) -> int:
     """
     difference = max_loss_difference(numpy, torch)
     scale = np.maximum(read_history(numpy, "train/loss"), difference)
-    # Equal losses match in all digits, also if they are 0.
-    relative = np.divide(difference, scale, out=np.zeros_like(scale), where=difference > 0)
+    # The loss of a probability near 1 is rounded to this precision, also if it is 0.
+    is_rounding = difference < np.finfo(np.float64).eps
+    relative = np.divide(difference, scale, out=np.zeros_like(scale), where=~is_rounding)
     return matching_digits(float(relative.max()))
 
 

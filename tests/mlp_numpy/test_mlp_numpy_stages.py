@@ -120,7 +120,7 @@ def test_a_batch_larger_than_the_data_is_refused(
         ({"hidden_size": 1.5}, "mlp.hidden_size = 1.5"),
         (
             {"activation": "gelu"},
-            "mlp.activation = 'gelu': Value error, expected one of tanh",
+            "mlp.activation = 'gelu': expected one of tanh",
         ),
         ({"activation": 3}, "mlp.activation = 3"),
         ({"epochs": 0}, "mlp.epochs = 0"),

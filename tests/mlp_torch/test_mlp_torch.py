@@ -255,6 +255,9 @@ def write_losses(live_dir: Path, losses: list[float]) -> None:
         ([0.5, 0.2], [0.5, 0.2], 15),
         ([0.5, 0.0], [0.5, 0.0], 15),
         ([0.5, 0.0], [0.5, 0.1], 0),
+        ([0.5, 0.0], [0.5, 1e-18], 15),  # rounding
+        ([0.5, 1e-18], [0.5, 0.0], 15),
+        ([0.5, 1e-6], [0.5, 1.001e-6], 2),
     ],
 )
 def test_the_matching_digits_of_the_losses(

@@ -82,7 +82,7 @@ def train_model(args: argparse.Namespace, params: Imdb, corpus: Corpus) -> None:
         if is_main:
             folder.mkdir()
             log(
-                f"{args.model}: {len(params.seeds)} seeds, {len(train_indices):,} labelled reviews,"
+                f"{args.model}: seeds {params.seeds}, {len(train_indices):,} labelled reviews,"
                 f" {len(val_indices):,} for validation, {len(corpus.split_indices('unlabelled')):,}"
                 f" unlabelled; on {device.type} in {config.trained_precision}"
             )

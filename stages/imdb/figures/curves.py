@@ -43,7 +43,7 @@ def draw_training(live: dict[str, Path], data_name: str) -> Figure:
         data_name: Name of the data set.
     """
     figure, axes = plt.subplots(
-        2, len(live), figsize=(WIDTH, 4.6), sharex="col", sharey="row", squeeze=False
+        2, len(live), figsize=(WIDTH, 4.9), sharex="col", sharey="row", squeeze=False
     )
     for column, (model, folder) in enumerate(live.items()):
         for row, metric in enumerate(["loss", "accuracy"]):
@@ -61,7 +61,11 @@ def draw_training(live: dict[str, Path], data_name: str) -> Figure:
         axes[0, column].set_title(MODEL_LABELS[model])
         if len(live) <= 2 or column == len(live) // 2:  # the labels of more would overlap
             axes[1, column].set_xlabel(f"{text_noun(data_name)}s seen (thousands)")
-        axes[1, column].legend()
+        # Below the axes, where it cannot cover a curve.
+        axes[1, column].legend(
+            loc="upper center", bbox_to_anchor=(0.5, -0.3), ncols=2 if len(live) <= 2 else 1,
+            handlelength=1.2, columnspacing=1.2,
+        )  # fmt: skip
     axes[0, 0].set_ylabel("loss (cross-entropy)")
     axes[1, 0].set_ylabel("accuracy")
     axes[1, 0].yaxis.set_major_formatter(PercentFormatter(1, decimals=0))

@@ -31,6 +31,7 @@ from stages.imdb.evaluation.pooling import log_opinion_pool
 from stages.imdb.figures.embedding_neighbours import TOP_WORDS, nearest_neighbours
 from stages.imdb.figures.shared import MODEL_COLORS, literal_text, read_csv, shorten
 from stages.imdb.linear.main import iter_texts
+from stages.imdb.models.classifiers import word_embeddings
 from stages.imdb.models.registry import MODEL_LABELS, NETWORKS
 from stages.imdb.models.serialization import model_folders
 from stages.imdb.predict import MODELS, Explanation, NetworkEnsemble, Predictor
@@ -380,7 +381,7 @@ def neighbours(predictor: Predictor, word: str) -> pd.DataFrame:
     ids = list(ensemble.word_to_id.values())[first : first + TOP_WORDS]
     ids = [*dict.fromkeys([*ids, ensemble.word_to_id[word]])]
     words = [*ensemble.word_to_id]
-    weight = ensemble.networks[0].embedding.weight.detach().numpy()
+    weight = word_embeddings(ensemble.networks[0]).numpy()
     return nearest_neighbours(word, [words[i] for i in ids], weight[ids])
 
 

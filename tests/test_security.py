@@ -89,7 +89,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("model")
     config = serialization.ModelConfig.model_validate(CONFIG)
     serialization.save_config(config, ["<pad>", "<unk>", "good", "film"], folder)
-    serialization.save_weights(MeanEmbeddingClassifier(4, 2), folder, 1)
+    serialization.save_weights(MeanEmbeddingClassifier(4, 2), folder, "seed-1")
     return folder
 
 

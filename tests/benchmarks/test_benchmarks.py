@@ -111,6 +111,7 @@ def test_our_loop_trains_the_weights_that_the_pipeline_trains(
     params = getattr(PARAMS, model).model_copy(update=changes)
     expected, network = make_network(), make_network()
     job = Job(
+        seed=1,
         config=make_config(model, PARAMS, corpus, CPU),
         params=PARAMS,
         corpus=tmp_path,
@@ -124,7 +125,7 @@ def test_our_loop_trains_the_weights_that_the_pipeline_trains(
         fingerprint="",
     )
     phase = Phase("training", params)
-    training_data = trainer.make_training_data(job, phase, corpus, 1)
+    training_data = trainer.make_training_data(job, phase, corpus)
     state = TrainState(expected, build_optimizers(expected), 1)
     trainer.train_phase(job, phase, training_data, state, 0)
 

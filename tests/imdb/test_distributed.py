@@ -5,111 +5,22 @@ import shutil
 import subprocess
 import sys
 import time
-from array import array
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import psutil
 import pytest
 import torch
-import yaml
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 
-from stages.imdb.corpus.corpus import write_ids, write_offsets, write_vocab
-from stages.imdb.corpus.predictions import Predictions, save_predictions
 from stages.imdb.engine import distributed
 from stages.imdb.models.classifiers import LSTMClassifier
-from tests.clone import ROOT, SMALL, update
-from tests.imdb.made_up import review
+from tests.clone import ROOT
+from tests.imdb.training_site import TIMEOUT, Site
 
 pytestmark = pytest.mark.xdist_group("distributed")
 
-# Batches of seven or three reviews and a smaller last one, five streams: no multiples of 2 or 4.
-# These trainings keep their batch size: they have 100 steps, or batches that are not made smaller.
-PARAMS: dict[str, object] = {
-    "seeds": [1],
-    "train": {"precision": "float32"},  # bfloat16 rounds too coarsely to compare
-    "mean": {"batch_size": 7, "epochs": 12, "ngrams": 2, "num_buckets": 1_000, "word_dropout": 0.5},
-    "pretrain": {"batch_size": 5, "epochs": 2, "threads": 1},
-    "lstm": {
-        "batch_size": 3, "epochs": 2, "dropout": 0.0, "word_dropout": 0.2, "max_length": 12,
-        "ngrams": 2, "num_buckets": 1_000, "finetune": {"epochs": 1, "adv_epsilon": 0.05},
-    },
-}  # fmt: skip
-TIMEOUT = 300.0  # seconds
 EPOCHS = 25  # of trainings that are interrupted: long enough for the test to kill a process
-
-
-class Site:
-    """A folder with a corpus, a teacher's predictions, and what is trained on them."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        rng = np.random.default_rng(0)
-        texts = [review(i % 2 == 0, rng).split() for i in range(66)]
-        vocab = ["<pad>", "<unk>", *sorted({word for text in texts for word in text})]
-        self.vocab_size = len(vocab)
-        word_to_id = {word: number for number, word in enumerate(vocab)}
-        ids = np.array([word_to_id[word] for text in texts for word in text], np.int32)
-        metadata = pd.DataFrame(
-            {
-                "id": [str(i) for i in range(66)],
-                "split": ["train"] * 40 + ["unlabelled"] * 26,
-                "group": [f"film {i // 4}" for i in range(66)],
-                "label": [1 - i % 2 for i in range(40)] + [-1] * 26,
-            }
-        )
-        (folder / "corpus").mkdir()
-        write_vocab(vocab, folder / "corpus")
-        write_ids([ids], folder / "corpus")
-        write_offsets(array("q", map(len, texts)), folder / "corpus")
-        metadata.to_parquet(folder / "corpus/metadata.parquet")
-        positive = rng.random((1, 26)).astype(np.float32)
-        probabilities = np.stack([1 - positive, positive], axis=2)
-        predictions = Predictions(
-            "linear", "made up", ["bad", "good"], 1, [0], "float64", probabilities
-        )
-        save_predictions(predictions, folder / "teacher")
-
-    def command(self, name: str, what: str, **changes: object) -> list[str]:
-        """Return the module and arguments of the stage that trains `what` into a folder."""
-        place = self.folder / name
-        place.mkdir(exist_ok=True)
-        tree = yaml.safe_load((ROOT / "params.yaml").read_text("utf-8"))
-        update(tree, SMALL)
-        update(tree["imdb"], PARAMS)
-        update(tree["imdb"], changes)
-        (place / "params.yaml").write_text(yaml.safe_dump(tree), "utf-8")
-        args = ["--params", place / "params.yaml", "--corpus", self.folder / "corpus"]
-        args += ["--live", place / f"{what}-live", "--checkpoints", place / f"{what}-checkpoints"]
-        args += ["--out", place / what]
-        if what == "pretrain":
-            return ["stages.imdb.pretraining.main", *map(str, args)]
-        args += ["--teacher", self.folder / "teacher"]
-        return ["stages.imdb.training.main", what, *map(str, args)]
-
-    def run(
-        self, name: str, what: str, *args: str, **changes: object
-    ) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", *self.command(name, what, **changes), *args]
-        return subprocess.run(
-            command, capture_output=True, text=True, cwd=ROOT, timeout=TIMEOUT,
-            check=False,
-        )  # fmt: skip
-
-    def curves(self, name: str, what: str) -> dict[str, list[float]]:
-        """Return the values of each curve."""
-        place = self.folder / name / f"{what}-live"
-        return {
-            str(path.relative_to(place)): pd.read_csv(path, sep="\t").iloc[:, -1].tolist()
-            for path in sorted(place.rglob("*.tsv"))
-        }
-
-    def weights(self, name: str, what: str) -> dict[str, torch.Tensor]:
-        out = self.folder / name / what
-        return load_file(out if out.is_file() else out / "seed-1.safetensors")
 
 
 def assert_equal_up_to_rounding(
@@ -227,8 +138,9 @@ def test_a_user_error_is_reported_once_and_not_retried(site: Site) -> None:
     weights = LSTMClassifier(**sizes, num_buckets=1_000).state_dict()
     weights = {name: w for name, w in weights.items() if not name.startswith("output")}
     weights["embedding.weight"].fill_(3e38)  # their norm overflows
-    bad = site.folder / "bad.safetensors"
-    save_file(weights, bad)
+    bad = site.folder / "bad"
+    bad.mkdir()
+    save_file(weights, bad / "forward.safetensors")
     done = site.run("diverged", "lstm", "--pretrained", str(bad), **processes(2))
     assert done.returncode != 0
     assert done.stderr.count("the training diverged") == 1, done.stderr

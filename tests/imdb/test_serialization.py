@@ -37,7 +37,7 @@ def folder(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     network = NETWORKS[request.param]
     vocab = [f"w{i}" for i in range(VOCAB_SIZE)]
     serialization.save_config(make_config(network), vocab, tmp_path)
-    serialization.save_weights(network, tmp_path, 3)
+    serialization.save_weights(network, tmp_path, "seed-3")
     return tmp_path
 
 
@@ -115,7 +115,7 @@ def test_weights_that_do_not_fit_their_class_are_not_called_damaged(
     config = make_config(LSTMClassifier(VOCAB_SIZE, 6, 5))
     config = config.model_copy(update={"kwargs": config.kwargs | kwargs})
     serialization.save_config(config, [f"w{i}" for i in range(VOCAB_SIZE)], tmp_path)
-    serialization.save_weights(network, tmp_path, 3)
+    serialization.save_weights(network, tmp_path, "seed-3")
     with pytest.raises(UserError) as error:
         serialization.load_model(tmp_path)
     text = str(error.value)

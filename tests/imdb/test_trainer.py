@@ -160,11 +160,11 @@ def teacher_data(folder: Path, fraction: float, positive: list[float]) -> Traini
     )
     params = make_params(unlabelled_fraction=fraction)
     job = Job(
-        config=make_config("lstm", params, corpus, CPU), params=params, corpus=folder,
+        seed=1, config=make_config("lstm", params, corpus, CPU), params=params, corpus=folder,
         train_indices=corpus.split_indices("train"), val_indices=np.arange(0), pretrained=None,
         teacher=teacher, live=folder, checkpoints=folder, out=folder, fingerprint="",
     )  # fmt: skip
-    return make_training_data(job, training_phases("lstm", params)[0], corpus, seed=1)
+    return make_training_data(job, training_phases("lstm", params)[0], corpus)
 
 
 def test_the_teacher_labels_only_the_unlabelled_reviews(tmp_path: Path) -> None:

@@ -29,7 +29,9 @@ TRAINING = {
     "unlabelled_fraction": 0.0, "ngrams": 1, "num_buckets": 1_000,
 }  # fmt: skip
 FINETUNE = {"epochs": 1, "learning_rate": 0.01, "adv_epsilon": 0.1}
-LSTM = {**TRAINING, "hidden_size": 5, "dropout": 0.0, "finetune": FINETUNE}
+LSTM = {
+    **TRAINING, "hidden_size": 5, "dropout": 0.0, "bidirectional": False, "finetune": FINETUNE,
+}  # fmt: skip
 PRETRAIN = {
     "epochs": 3, "batch_size": 3, "bptt": 10, "num_sampled": 8, "learning_rate": 0.01,
     "threads": 1, "seed": 1,
@@ -68,6 +70,7 @@ class SmallTraining:
         self.corpus = make_corpus()
         self.params = make_params(model, **changes)
         self.job = Job(
+            seed=1,
             config=make_config(model, self.params, self.corpus, CPU),
             params=self.params,
             corpus=folder / "corpus",
@@ -94,7 +97,7 @@ class SmallTraining:
         history: list[dict[str, float]] = []
         seen = 0
         for number, phase in enumerate(training_phases(self.job.config.model, self.params)):
-            data = trainer.make_training_data(self.job, phase, self.corpus, 1)
+            data = trainer.make_training_data(self.job, phase, self.corpus)
             optimizers = optim.build_optimizers(self.network)
             state = TrainState(self.network, optimizers, 1, number, history=history)
             trainer.train_phase(self.job, phase, data, state, seen)

@@ -7,7 +7,13 @@ import torch
 from stages.imdb.corpus.params import Linear
 from stages.imdb.linear.model import build_linear_model, fit_model
 from stages.imdb.linear.serialization import save_linear
-from stages.imdb.models.serialization import ModelConfig, build_model, save_config, save_weights
+from stages.imdb.models.serialization import (
+    ModelConfig,
+    build_model,
+    run_name,
+    save_config,
+    save_weights,
+)
 
 VOCAB = ["<pad>", "<unk>", "a", "great", "film", "bad", "!"]
 CLASSES = ["bad", "good", "odd"]
@@ -34,7 +40,7 @@ def save_untrained(
         )
         save_config(config, vocab, path)
         for seed in seeds:
-            save_weights(build_model(config), path, seed)
+            save_weights(build_model(config), path, run_name(seed))
         folders.append(path)
     return folders
 

@@ -66,6 +66,7 @@ class Corpus:
             categorical.
         data_name: Name of the data set, as shown in the figures.
         classes: Name of the class of each label.
+        backward: Whether each review is read from its last word to its first.
     """
 
     vocab: list[str]
@@ -74,10 +75,12 @@ class Corpus:
     metadata: "pd.DataFrame"
     data_name: str
     classes: tuple[str, ...] = DEFAULT_CLASSES
+    backward: bool = False
 
     def __getitem__(self, review: int) -> Ids:
         """Return the word ids of one review, int32 [length]."""
-        return self.ids[self.offsets[review] : self.offsets[review + 1]]
+        ids = self.ids[self.offsets[review] : self.offsets[review + 1]]
+        return ids[::-1] if self.backward else ids
 
     @property
     def lengths(self) -> Indices:
@@ -177,8 +180,12 @@ def write_metadata(reviews: "pq.ParquetFile", folder: Path) -> None:
             writer.write_table(pa.Table.from_batches([batch]).cast(schema))
 
 
-def load_corpus(folder: Path) -> Corpus:
+def load_corpus(folder: Path, backward: bool = False) -> Corpus:
     """Open a corpus; its ids are memory-mapped.
+
+    Args:
+        folder: Folder of the corpus.
+        backward: Whether to read each review from its last word to its first.
 
     Raises:
         UserError: If a file is missing or damaged, or the files do not belong together.
@@ -204,6 +211,7 @@ def load_corpus(folder: Path) -> Corpus:
         metadata=table.to_pandas(),
         data_name=read_data_name(table.schema),
         classes=read_classes(table.schema),
+        backward=backward,
     )
 
 

@@ -132,6 +132,7 @@ class LSTMParams(SequenceParams):
 
     RENAMED: ClassVar = {**SequenceParams.RENAMED, "refine": "finetune"}
 
+    bidirectional: bool
     finetune: Finetune
 
 

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from stages.imdb.figures.shared import has_glyphs, printable_classes, shorten, text_noun
 from stages.imdb.models.batches import collate
 from stages.imdb.models.classifiers import (
+    BidirectionalClassifier,
     LSTMClassifier,
     MeanEmbeddingClassifier,
     Network,
@@ -207,8 +208,17 @@ def draw_mean(network: MeanEmbeddingClassifier, vocab: list[str], config: ModelC
 
 
 @torch.inference_mode()
-def draw_lstm(network: LSTMClassifier, vocab: list[str], config: ModelConfig) -> Figure:
-    """Draw embeddings → LSTM, unrolled → last, mean and maximum → fully connected → class."""
+def draw_lstm(
+    model: LSTMClassifier | BidirectionalClassifier, vocab: list[str], config: ModelConfig
+) -> Figure:
+    """Draw embeddings → LSTM, unrolled → last, mean and maximum → fully connected → class.
+
+    Of a bidirectional model, this is the network that reads forwards.
+    """
+    network = model
+    if isinstance(model, BidirectionalClassifier):
+        assert isinstance(model.forwards, LSTMClassifier)  # noqa: S101
+        network = model.forwards
     example = trace_example(network, vocab)
     noun = text_noun(config.data_name)
     embedding, lstm, output = (example.layers[name] for name in ("embedding", "lstm", "output"))
@@ -246,6 +256,9 @@ def draw_lstm(network: LSTMClassifier, vocab: list[str], config: ModelConfig) ->
         (5.4, "many to one", f"batch × 3 hidden\n{format_shape(*output.input_shape)}"),
         (6.7, "logit", f"batch × {num_logits}\n{output.num_parameters:,} parameters"),
     ]
+    if isinstance(model, BidirectionalClassifier):
+        note = "the network that reads forwards;\nanother one reads backwards"
+        canvas.text(5.65, 0.45, note, ha="left", fontsize=9.5, linespacing=1.3)
     for y, name, shape in rows:
         canvas.text(5.65, y + 0.2, name, ha="left", fontweight="bold")
         canvas.text(5.65, y, shape, ha="left", va="top", fontsize=9.5, linespacing=1.3)

@@ -16,7 +16,7 @@ from stages.common.progress import log
 from stages.imdb.corpus.corpus import SPECIAL_TOKENS, Ids, Indices
 from stages.imdb.corpus.params import Imdb
 from stages.imdb.models.batches import collate
-from stages.imdb.models.classifiers import Network, logits_to_probs
+from stages.imdb.models.classifiers import Network, logits_to_probs, word_embeddings
 from stages.imdb.models.registry import NETWORKS
 from stages.imdb.models.serialization import load_config, load_model, model_folders
 
@@ -141,7 +141,7 @@ def main() -> None:
         config = load_config(folder)
         first, last = len(SPECIAL_TOKENS), len(SPECIAL_TOKENS) + TOP_WORDS
         words = vocab[first:last]
-        embeddings = network.embedding.weight.detach().numpy()[first : first + len(words)]
+        embeddings = word_embeddings(network).numpy()[first : first + len(words)]
         probabilities = predict_words(network, np.arange(len(words), dtype=np.int32) + first)
         if shown is None:
             wanted = choose_words(wanted, words, probabilities)

@@ -8,7 +8,11 @@ from stages.imdb.figures.architecture import draw_lstm, draw_mean
 from stages.imdb.figures.curves import draw_evaluation, draw_gain, draw_training
 from stages.imdb.figures.shared import read_csv
 from stages.imdb.figures.words import draw_neighbours, draw_word_map
-from stages.imdb.models.classifiers import LSTMClassifier, MeanEmbeddingClassifier
+from stages.imdb.models.classifiers import (
+    BidirectionalClassifier,
+    LSTMClassifier,
+    MeanEmbeddingClassifier,
+)
 from stages.imdb.models.registry import NETWORKS
 from stages.imdb.models.serialization import load_config, load_model, model_folders
 from stages.plotting.style import save_png
@@ -29,7 +33,7 @@ def main() -> None:
     mean, vocab = load_model(args.models / "mean")
     lstm, _ = load_model(args.models / "lstm")
     assert isinstance(mean, MeanEmbeddingClassifier)  # noqa: S101  config.json says so
-    assert isinstance(lstm, LSTMClassifier)  # noqa: S101
+    assert isinstance(lstm, LSTMClassifier | BidirectionalClassifier)  # noqa: S101
     config = load_config(args.models / "mean")
     data, classes = config.data_name, config.classes
     live, evaluations = model_folders(args.live, NETWORKS), model_folders(args.evaluations)

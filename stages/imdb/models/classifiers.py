@@ -140,7 +140,43 @@ class LSTMClassifier(SequenceClassifier):
         return self.output(self.dropout(pool_states(states.float(), lengths))).squeeze(-1)
 
 
+class BidirectionalClassifier(SequenceClassifier):
+    """Two networks of the same class, each trained by itself; their logits are averaged.
+
+    One reads a review from its first word to its last, the other from its last to its first
+    (Howard & Ruder 2018, "Universal Language Model Fine-tuning for Text Classification", 3.4).
+    """
+
+    def __init__(self, forwards: SequenceClassifier, backwards: SequenceClassifier) -> None:
+        nn.Module.__init__(self)
+        self.vocab_size, self.num_classes = forwards.vocab_size, forwards.num_classes
+        self.forwards, self.backwards = forwards, backwards
+
+    def embed(self, ids: Tensor) -> Tensor:
+        """Return the embeddings of both networks, [batch × review_len × 2 embedding_dim]."""
+        lengths = (ids != PAD).sum(dim=1)
+        backwards = flip_reviews(self.backwards.embed(flip_reviews(ids, lengths)), lengths)
+        return torch.cat([self.forwards.embed(ids), backwards], dim=2)
+
+    def classify(self, embeddings: Tensor, lengths: Tensor) -> Tensor:
+        """Return the mean of both networks' logits for `embed`'s embeddings."""
+        forwards, backwards = embeddings.chunk(2, dim=2)
+        backward_logits = self.backwards.classify(flip_reviews(backwards, lengths), lengths)
+        return (self.forwards.classify(forwards, lengths) + backward_logits) / 2
+
+
 Network = MeanEmbeddingClassifier | SequenceClassifier
+
+
+def word_embeddings(network: Network) -> Tensor:
+    """Return the embeddings of the words, float32 [vocab_size × size].
+
+    Those of a bidirectional network are the embeddings of both its networks, side by side.
+    """
+    if isinstance(network, BidirectionalClassifier):
+        both = (network.forwards, network.backwards)
+        return torch.cat([word_embeddings(one) for one in both], dim=1).detach()
+    return network.embedding.weight[: network.vocab_size].detach()
 
 
 class HashedBigramEmbedding(nn.Embedding):
@@ -210,6 +246,18 @@ def pool_states(states: Tensor, lengths: Tensor) -> Tensor:
     mean = states.masked_fill(padding, 0).sum(dim=1) / lengths[:, None]
     maximum = states.masked_fill(padding, -torch.inf).amax(dim=1)
     return torch.cat([last, mean, maximum], dim=1)
+
+
+def flip_reviews(batch: Tensor, lengths: Tensor) -> Tensor:
+    """Reverse the order of each review's words; the padding stays at the end.
+
+    Args:
+        batch: [batch × review_len] or [batch × review_len × features].
+        lengths: int64 [batch].
+    """
+    positions = torch.arange(batch.shape[1], device=batch.device).expand(batch.shape[:2])
+    order = torch.where(positions < lengths[:, None], lengths[:, None] - 1 - positions, positions)
+    return batch[torch.arange(len(batch), device=batch.device)[:, None], order]
 
 
 def bigram_buckets(ids: Tensor, num_buckets: int) -> Tensor:

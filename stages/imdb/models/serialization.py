@@ -4,7 +4,9 @@ A folder holds
 
     config.json             which network, the arguments of its class, the data, classes and seeds
     vocab.txt               the vocabulary; the number of the line, from 0, is the id of the word
-    seed-<n>.safetensors    the weights, one file per seed
+    seed-<n>.safetensors    the weights, one file per seed; of a bidirectional model those of the
+                            network that reads forwards
+    seed-<n>-backward.safetensors   of the network that reads backwards
 """
 
 import json
@@ -22,7 +24,7 @@ from stages.common.errors import UserError
 from stages.common.files import write_json
 from stages.common.params import ParamsSection
 from stages.imdb.corpus.corpus import MAX_CLASSES, read_vocab, write_vocab
-from stages.imdb.models.classifiers import Network, SequenceClassifier
+from stages.imdb.models.classifiers import BidirectionalClassifier, Network, SequenceClassifier
 from stages.imdb.models.device import CPU, get_matmul_dtype
 from stages.imdb.models.registry import MODEL_LABELS, NETWORKS
 
@@ -35,6 +37,7 @@ class ModelConfig(ParamsSection):
     """The content of `config.json`.
 
     `model` is a name in the registry. `kwargs` are arguments of the network's class.
+    `bidirectional`: there are two networks of this class per seed, see `BidirectionalClassifier`.
     `trained_precision` is the data type of the matrix products in the training; `precision` is that
     in predictions, where `auto` means the faster one on the processor that predicts.
     """
@@ -46,10 +49,11 @@ class ModelConfig(ParamsSection):
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     trained_precision: Literal["float32", "bfloat16"] = "float32"
     kwargs: dict[str, Size]
+    bidirectional: bool = False
 
 
 def build_model(config: ModelConfig) -> Network:
-    """Return the network that `config` describes, with initial weights."""
+    """Return the network of one direction that `config` describes, with initial weights."""
     network_class = NETWORKS[config.model].network_class
     network = network_class(**config.kwargs, num_classes=len(config.classes))
     if isinstance(network, SequenceClassifier):
@@ -63,9 +67,14 @@ def save_config(config: ModelConfig, vocab: list[str], folder: Path) -> None:
     write_vocab(vocab, folder)
 
 
-def save_weights(network: nn.Module, folder: Path, seed: int) -> None:
-    """Write the weights of one seed into an existing folder."""
-    safetensors.torch.save_file(network.state_dict(), _weights_path(folder, seed))
+def run_name(seed: int, backward: bool = False) -> str:
+    """Return the name of the training of one seed and direction, and of its files."""
+    return f"seed-{seed}-backward" if backward else f"seed-{seed}"
+
+
+def save_weights(network: nn.Module, folder: Path, name: str) -> None:
+    """Write the weights of the training `name`, see `run_name`, into an existing folder."""
+    safetensors.torch.save_file(network.state_dict(), folder / f"{name}.safetensors")
 
 
 def load_weights(path: Path) -> dict[str, Tensor]:
@@ -142,7 +151,32 @@ def load_model(folder: Path, seed: int | None = None) -> tuple[Network, list[str
             names the file.
     """
     config = load_config(folder)
-    path = _weights_path(folder, config.seeds[0] if seed is None else seed)
+    seed = config.seeds[0] if seed is None else seed
+    network = _load_network(folder, config, run_name(seed))
+    if config.bidirectional:
+        backwards = _load_network(folder, config, run_name(seed, backward=True))
+        assert isinstance(network, SequenceClassifier)  # noqa: S101
+        assert isinstance(backwards, SequenceClassifier)  # noqa: S101
+        network = BidirectionalClassifier(network, backwards)
+    try:
+        vocab = read_vocab(folder / "vocab.txt")
+    except FileNotFoundError as error:
+        raise UserError(f"{error.filename}: no such file; train the model: dvc repro") from None
+    except ValueError as error:
+        raise UserError(
+            f"{folder / 'vocab.txt'}: damaged ({error}); train again: dvc repro -f"
+        ) from None
+    if len(vocab) != network.vocab_size:
+        raise UserError(
+            f"{folder / 'vocab.txt'}: {len(vocab)} words, expected {network.vocab_size};"
+            " train again: dvc repro -f"
+        )
+    return network.eval(), vocab
+
+
+def _load_network(folder: Path, config: ModelConfig, name: str) -> Network:
+    """Load the network of one seed and direction."""
+    path = folder / f"{name}.safetensors"
     weights = load_weights(path)
     class_name = NETWORKS[config.model].network_class.__name__
     try:
@@ -158,20 +192,7 @@ def load_model(folder: Path, seed: int | None = None) -> tuple[Network, list[str
             f" weights are of another version of the class or of other sizes: {TRAIN_AGAIN}"
         )
     network.load_state_dict(weights)
-    try:
-        vocab = read_vocab(folder / "vocab.txt")
-    except FileNotFoundError as error:
-        raise UserError(f"{error.filename}: no such file; train the model: dvc repro") from None
-    except ValueError as error:
-        raise UserError(
-            f"{folder / 'vocab.txt'}: damaged ({error}); train again: dvc repro -f"
-        ) from None
-    if len(vocab) != network.vocab_size:
-        raise UserError(
-            f"{folder / 'vocab.txt'}: {len(vocab)} words, expected {network.vocab_size};"
-            " train again: dvc repro -f"
-        )
-    return network.eval(), vocab
+    return network
 
 
 def _first_mismatch(expected: dict[str, Tensor], weights: dict[str, Tensor]) -> str:
@@ -193,7 +214,3 @@ def _first_mismatch(expected: dict[str, Tensor], weights: dict[str, Tensor]) -> 
         if found != wanted:
             return f"the weight {name!r} has the shape {found}, expected {wanted}"
     return ""
-
-
-def _weights_path(folder: Path, seed: int) -> Path:
-    return folder / f"seed-{seed}.safetensors"

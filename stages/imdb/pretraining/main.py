@@ -1,7 +1,12 @@
-"""Stage `pretrain`: train the embedding and the LSTM as a language model."""
+"""Stage `pretrain`: train the embedding and the LSTM as a language model.
+
+With `imdb.lstm.bidirectional` there are two language models, one of which reads backwards.
+"""
 
 import argparse
 import shutil
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -12,39 +17,96 @@ from stages.common.errors import run_main
 from stages.common.files import atomic_write
 from stages.common.params import load_params
 from stages.common.progress import log
-from stages.imdb.corpus.corpus import PAD, Corpus, group_train_val_split, load_corpus
+from stages.imdb.corpus.corpus import PAD, Corpus, Indices, group_train_val_split, load_corpus
 from stages.imdb.corpus.params import Imdb
 from stages.imdb.engine import distributed, launcher
 from stages.imdb.engine.checkpoint import Checkpoint, training_fingerprint
 from stages.imdb.engine.malloc import tune_malloc
+from stages.imdb.engine.parallel import train_side_by_side
 from stages.imdb.models.device import get_device, get_matmul_dtype
 from stages.imdb.pretraining.language_model import LanguageModel
 from stages.imdb.pretraining.trainer import new_state, train_language_model
 
 
+@dataclass(frozen=True)
+class Job:
+    """The training of one language model. It is picklable, for the worker processes.
+
+    Attributes:
+        direction: "forward", or "backward": from the last word of a review to the first.
+        params: The section `imdb` of the parameters.
+        corpus: Folder of the tokenized reviews.
+        indices: int64, the reviews to train on.
+        live: Folder for the curve.
+        checkpoints: Folder for the checkpoint.
+        out: Folder for the weights.
+        fingerprint: Of the training, for its checkpoint.
+    """
+
+    direction: str
+    params: Imdb
+    corpus: Path
+    indices: Indices
+    live: Path
+    checkpoints: Path
+    out: Path
+    fingerprint: str
+
+
 def pretrain(args: argparse.Namespace, params: Imdb, corpus: Corpus) -> None:
-    """Train the language model and write the weights that the classifier starts from."""
+    """Train the language models and write the weights that the classifiers start from."""
     device = get_device(params.train.device)
     dtype = get_matmul_dtype(params.train.precision, device)
     lstm = params.lstm
     sizes = (params.embedding_dim, lstm.hidden_size, lstm.bigram_buckets)
-    own_params = (params.pretrain, sizes, params.validation)
+    own_params = (params.pretrain, sizes, params.validation, lstm.bidirectional)
     identity = training_fingerprint((own_params, device.type, dtype), [args.corpus])
     distributed.check_same_config(identity)
     labelled, _ = group_train_val_split(corpus.metadata, params.validation)
     unlabelled = corpus.split_indices("unlabelled")
-    if distributed.is_main_process():
-        log(
-            f"pretrain: {len(labelled):,} training and {len(unlabelled):,} unlabelled reviews; on"
-            f" {device.type} in {str(dtype).removeprefix('torch.')}"
+    is_main = distributed.is_main_process()
+    with atomic_write(args.out) if is_main else nullcontext(args.out) as folder:
+        job = Job(
+            direction="forward",
+            params=params,
+            corpus=args.corpus,
+            indices=np.concatenate([labelled, unlabelled]),
+            live=args.live,
+            checkpoints=args.checkpoints,
+            out=folder,
+            fingerprint=identity,
         )
-    state = new_state(len(corpus.vocab), params, device)
-    checkpoint = Checkpoint(args.checkpoints / "pretrain.safetensors", identity)
-    indices = np.concatenate([labelled, unlabelled])
-    train_language_model(state, corpus, indices, params.pretrain, checkpoint, args.live)
-    if distributed.is_main_process():
-        save_pretrained(state.network, args.out)
+        jobs = [job]
+        if lstm.bidirectional:
+            jobs.append(replace(job, direction="backward", live=args.live / "backward"))
+        if is_main:
+            folder.mkdir()
+            log(
+                f"pretrain: {len(labelled):,} training and {len(unlabelled):,} unlabelled reviews;"
+                f" on {device.type} in {str(dtype).removeprefix('torch.')}"
+            )
+        if len(jobs) > 1 and distributed.world_size() == 1 and device.type == "cpu":
+            # On two processors this trains 1.3 times as many words per second as one language model
+            # after the other on two threads.
+            train_side_by_side(pretrain_direction, jobs)
+        else:
+            tune_malloc()
+            torch.set_num_threads(max(1, params.pretrain.threads // launcher.local_world_size()))
+            for job in jobs:
+                pretrain_direction(job)
+    if is_main:
         shutil.rmtree(args.checkpoints, ignore_errors=True)
+
+
+def pretrain_direction(job: Job) -> None:
+    """Train a language model, continuing from its checkpoint, and write its weights."""
+    corpus = load_corpus(job.corpus, backward=job.direction == "backward")
+    state = new_state(len(corpus.vocab), job.params, get_device(job.params.train.device))
+    checkpoint = Checkpoint(job.checkpoints / f"{job.direction}.safetensors", job.fingerprint)
+    params = job.params.pretrain
+    train_language_model(state, corpus, job.indices, params, checkpoint, job.live)
+    if distributed.is_main_process():
+        save_pretrained(state.network, job.out / f"{job.direction}.safetensors")
 
 
 def save_pretrained(model: LanguageModel, path: Path) -> None:
@@ -55,19 +117,18 @@ def save_pretrained(model: LanguageModel, path: Path) -> None:
         if name.startswith(("embedding.", "bigrams.", "lstm."))
     }
     weights["embedding.weight"][PAD] = 0  # here it was BOS; in the classifier it is padding
-    with atomic_write(path) as temporary:
-        safetensors.torch.save_file(weights, temporary)
+    safetensors.torch.save_file(weights, path)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--params", type=Path, default=Path("params.yaml"))
     parser.add_argument("--corpus", type=Path, required=True, help="folder of tokenized reviews")
-    parser.add_argument("--live", type=Path, required=True, help="folder for the curve")
+    parser.add_argument("--live", type=Path, required=True, help="folder for the curves")
     parser.add_argument(
         "--checkpoints", type=Path, required=True, help="folder, deleted at the end"
     )
-    parser.add_argument("--out", type=Path, required=True, help="weights to start the LSTM from")
+    parser.add_argument("--out", type=Path, required=True, help="folder for the weights")
     args = parser.parse_args()
     params = load_params(args.params, "imdb", Imdb)
     device = get_device(params.train.device)
@@ -75,8 +136,6 @@ def main() -> None:
     if params.train.num_processes > 1 and not launcher.launched_by_torchrun():
         launcher.launch("stages.imdb.pretraining.main", params.train.num_processes, device)
         return
-    tune_malloc()
-    torch.set_num_threads(max(1, params.pretrain.threads // launcher.local_world_size()))
     with launcher.process_group(device):
         pretrain(args, params, corpus)
 

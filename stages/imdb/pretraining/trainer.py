@@ -76,7 +76,9 @@ def train_language_model(
     network.train()
     steps_left: Iterable[int] = range(first_step, steps)
     if distributed.is_main_process():
-        steps_left = progress(steps_left, steps, "pretrain", "steps", first_step)
+        desc = "pretrain, backward" if corpus.backward else "pretrain"
+        line = int(corpus.backward)
+        steps_left = progress(steps_left, steps, desc, "steps", first_step, position=line)
     with live_curves(live, state.history) as add_point:
         for step in steps_left:
             epoch, i = divmod(step, steps_per_epoch)

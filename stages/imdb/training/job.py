@@ -1,4 +1,4 @@
-"""What to train: the arguments that every seed shares."""
+"""What to train."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,14 +10,15 @@ from stages.imdb.corpus.params import Imdb, LSTMParams, TrainingParams
 from stages.imdb.models.classifiers import SequenceClassifier
 from stages.imdb.models.device import get_matmul_dtype
 from stages.imdb.models.registry import NETWORKS
-from stages.imdb.models.serialization import ModelConfig
+from stages.imdb.models.serialization import ModelConfig, run_name
 
 
 @dataclass(frozen=True)
 class Job:
-    """A training of one model from every seed. It is picklable, for the worker processes.
+    """The training of one network. It is picklable, for the worker processes.
 
     Attributes:
+        seed: Of everything random.
         config: The model.
         params: The section `imdb` of the parameters.
         corpus: Folder of the tokenized reviews.
@@ -29,8 +30,11 @@ class Job:
         checkpoints: Folder for the checkpoints.
         out: Folder for the weights.
         fingerprint: Of the training, for its checkpoints.
+        number: Of this training among those of the model, from 0.
+        backward: Whether the network reads each review from its last word to its first.
     """
 
+    seed: int
     config: ModelConfig
     params: Imdb
     corpus: Path
@@ -42,6 +46,18 @@ class Job:
     checkpoints: Path
     out: Path
     fingerprint: str
+    number: int = 0
+    backward: bool = False
+
+    @property
+    def name(self) -> str:
+        """Name of its files."""
+        return run_name(self.seed, self.backward)
+
+    @property
+    def label(self) -> str:
+        """Name for messages."""
+        return f"{self.config.model}, seed {self.seed}" + (", backward" if self.backward else "")
 
 
 @dataclass(frozen=True)
@@ -99,4 +115,5 @@ def make_config(model: str, params: Imdb, corpus: Corpus, device: torch.device) 
         precision=params.train.precision,
         trained_precision="bfloat16" if dtype == torch.bfloat16 else "float32",
         kwargs=kwargs,
+        bidirectional=isinstance(section, LSTMParams) and section.bidirectional,
     )

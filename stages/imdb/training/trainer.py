@@ -1,6 +1,6 @@
-"""Train a classifier from one seed: data, model, optimizer, schedule, loop, validation, checkpoint.
+"""Train a classifier: data, model, optimizer, schedule, loop, validation, checkpoint.
 
-Start with `train_seed`; `train_phase` holds the loop.
+Start with `train_network`; `train_phase` holds the loop.
 """
 
 import math
@@ -50,15 +50,15 @@ class TrainingData:
     targets: Tensor
 
 
-def train_seed(job: Job, seed: int) -> None:
-    """Train a network from one seed, continuing from its checkpoint, and save its weights.
+def train_network(job: Job) -> None:
+    """Train a network, continuing from its checkpoint, and save its weights.
 
     Raises:
         UserError: If the training diverges, or an input does not fit.
     """
-    corpus = load_corpus(job.corpus)
+    corpus = load_corpus(job.corpus, job.backward)
     device = get_device(job.params.train.device)
-    seed_everything(seed)
+    seed_everything(job.seed)
     network = build_model(job.config)
     if job.pretrained is not None:
         load_pretrained(network, job.pretrained)
@@ -72,16 +72,17 @@ def train_seed(job: Job, seed: int) -> None:
     history: list[Point] = []
     examples_seen = 0
     for number, phase in enumerate(training_phases(job.config.model, job.params)):
-        data = make_training_data(job, phase, corpus, seed)
-        state = TrainState(network, optim.build_optimizers(network), seed, number, history=history)
+        data = make_training_data(job, phase, corpus)
+        optimizers = optim.build_optimizers(network)
+        state = TrainState(network, optimizers, job.seed, number, history=history)
         train_phase(job, phase, data, state, examples_seen)
         history = state.history
         examples_seen += phase.params.epochs * len(data.indices)
     if distributed.is_main_process():
-        save_weights(network, job.out, seed)
+        save_weights(network, job.out, job.name)
 
 
-def make_training_data(job: Job, phase: Phase, corpus: Corpus, seed: int) -> TrainingData:
+def make_training_data(job: Job, phase: Phase, corpus: Corpus) -> TrainingData:
     """Return the labelled reviews and, with a teacher, a random part of the unlabelled ones.
 
     The targets of labelled reviews are one-hot. Those of unlabelled reviews are the probabilities
@@ -102,7 +103,7 @@ def make_training_data(job: Job, phase: Phase, corpus: Corpus, seed: int) -> Tra
             )
         targets[unlabelled] = torch.from_numpy(probabilities[0])
         count = round(phase.params.unlabelled_fraction * len(unlabelled))
-        chosen = np.random.default_rng([seed, 2]).choice(unlabelled, count, replace=False)
+        chosen = np.random.default_rng([job.seed, 2]).choice(unlabelled, count, replace=False)
         indices = np.concatenate([indices, np.sort(chosen)])
     return TrainingData(corpus, indices, targets)
 
@@ -130,22 +131,22 @@ def train_phase(
     lengths = np.minimum(data.corpus.lengths[data.indices], params.max_length)
     steps_per_epoch = math.ceil(len(data.indices) / params.batch_size)
     num_steps = params.epochs * steps_per_epoch
-    if distributed.is_main_process() and state.seed == job.params.seeds[0]:
+    if distributed.is_main_process() and job.number == 0:
         section = f"imdb.{job.config.model}" + (".finetune" if state.phase else "")
         log_fit(section, phase.params, params, num_steps)
-    path = job.checkpoints / f"seed-{state.seed}-{phase.name}.safetensors"
+    path = job.checkpoints / f"{job.name}-{phase.name}.safetensors"
     checkpoint = Checkpoint(path, job.fingerprint)
     checkpoint.resume(state)
     first_step = state.step
 
     ddp_network = distributed.wrap(network)
     network.train()
-    desc = f"{job.config.model}, seed {state.seed}, {phase.name}"
+    desc = f"{job.label}, {phase.name}"
     steps: Iterable[int] = range(first_step, num_steps)
     if distributed.is_main_process():
-        line = job.params.seeds.index(state.seed) % cpu_count()
+        line = job.number % cpu_count()
         steps = progress(steps, num_steps, desc, initial=first_step, position=line)
-    with live_curves(job.live / f"seed-{state.seed}", state.history) as add_point:
+    with live_curves(job.live / job.name, state.history) as add_point:
         for step in steps:
             epoch, i = divmod(step, steps_per_epoch)
             if i == 0 or step == first_step:
@@ -227,7 +228,7 @@ def measure(job: Job, state: TrainState[Network], corpus: Corpus, examples_seen:
         state.network.train()
         point |= {"validation/loss": loss, "validation/accuracy": accuracy}
         message += f", validation loss {loss:.3f}, validation accuracy {accuracy:.2%}"
-    log(f"{job.config.model}, seed {state.seed}, after {examples_seen:,} reviews: {message}")
+    log(f"{job.label}, after {examples_seen:,} reviews: {message}")
     return point
 
 

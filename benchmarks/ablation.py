@@ -43,7 +43,7 @@ HELD_OUT, SEEDS = 0.2, [1, 2]
 LINEAR_PARAMS = ("linear", "validation")
 PRETRAIN_PARAMS = (
     "pretrain", "embedding_dim", "lstm.hidden_size", "lstm.ngrams", "lstm.num_buckets",
-    "train", "validation",
+    "lstm.bidirectional", "train", "validation",
 )  # fmt: skip
 
 Floats = npt.NDArray[Any]
@@ -101,6 +101,7 @@ VARIANTS = {
     "unigrams-larger": Variant(
         "LSTM without bigrams, 256 units, two epochs of the LM", UNIGRAMS | LARGER
     ),
+    "bidirectional": Variant("LSTM, bidirectional", {"lstm.bidirectional": True}),
     "larger": Variant("LSTM, 256 units, two epochs of the LM", LARGER),
 }
 

@@ -1,7 +1,7 @@
 """The pipeline in a temporary clone of the repository, on a small made-up data set."""
 
+import contextlib
 import hashlib
-import json
 import os
 import re
 import shutil
@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import yaml
+from dvc.repo import Repo
 
 from stages.imdb.download.aclimdb import read_archive, reviews_sha256
 from tests.imdb.made_up import PER_CLASS, files, pack
@@ -127,7 +128,9 @@ class Clone:
     def stale(self) -> set[str]:
         """Return the stages that have changed, and those that depend on their outputs."""
         stages = self.locked_stages()
-        status = json.loads(self.dvc("status", "--json"))
+        # In this process: many tests need it, and the command `dvc` takes a second to start.
+        with contextlib.chdir(self.folder), Repo() as repo:
+            status = repo.status()
         stale = {name for name, changes in status.items() if changes != [ALWAYS_CHANGED]}
         pending = list(stale)
         while pending:

@@ -8,6 +8,10 @@ import subprocess
 import sys
 from collections.abc import Callable
 
+# Each worker of pytest-xdist has a processor, so idle threads of OpenMP and BLAS would only wait.
+# The variable must be set before NumPy and PyTorch are imported.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 import pytest
 from hypothesis import settings
 

@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 import yaml
 
-from stages.common.processes import cpu_count
 from stages.imdb.models.registry import MODEL_LABELS, NETWORKS
 from tests.clone import ROOT, Clone
 from tests.imports import has_only_docstring, imported_names, module_files
@@ -28,7 +27,7 @@ TRAININGS = ["mlp_numpy", "mlp_torch", "linear", "train", "pretrain", "lstm"]
 ANOTHER_USER = {
     "LANGUAGE": "tr",
     "LC_ALL": "C",
-    "OMP_NUM_THREADS": "2" if cpu_count() == 1 else "1",
+    "OMP_NUM_THREADS": "2",
     "PYTHONHASHSEED": "1",
     "TZ": "Asia/Tokyo",
 }

@@ -1,14 +1,18 @@
-"""A custom data set with three classes, from the table to the figures."""
+"""A small custom data set with three classes, from the table to the figures.
+
+It is trained with the recipe of docs/data.md for a few hundred texts.
+"""
 
 import json
 import re
+import shlex
 
 import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
 
-from tests.clone import Clone
+from tests.clone import ROOT, Clone, copy_work_tree
 from tests.imdb.made_up import BAD, GOOD, OTHER
 
 ODD = ["strange", "curious", "puzzling", "weird", "uncanny"]
@@ -26,14 +30,24 @@ def table() -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["text", "label"])
 
 
+def recipe() -> list[str]:
+    """Return the arguments of DVC in the section "A few hundred texts"."""
+    section = (ROOT / "docs/data.md").read_text("utf-8").split("### A few hundred texts\n")[1]
+    lines = section.split("\n    dvc ")[1].split("\n\n")[0]
+    return shlex.split(lines.replace("\\\n", " "))
+
+
 @pytest.fixture(scope="module")
-def three(clone: Clone, tmp_path_factory: pytest.TempPathFactory) -> Clone:
+def three(tmp_path_factory: pytest.TempPathFactory) -> Clone:
     """A clone in which the stages of project 3 have run on three classes."""
-    fork = clone.fork(tmp_path_factory.mktemp("three") / "clone")
-    table().to_csv(fork.folder / "data/three.csv", index=False)
-    fork.set({"imdb": {"source": "data/three.csv"}})
-    fork.dvc("repro", "imdb_figures")
-    return fork
+    folder = tmp_path_factory.mktemp("three") / "clone"
+    clone = copy_work_tree(folder, leave_out=("metrics/", "plots/", "dvc.lock"))
+    clone.git("init", "-q", "-b", "main")
+    clone.commit()
+    (clone.folder / "data").mkdir()
+    table().to_csv(clone.folder / "data/mine.csv", index=False)
+    clone.dvc(*recipe(), "-S", "imdb.seeds=[1]", "imdb_figures")
+    return clone
 
 
 @pytest.mark.parametrize("model", ["linear", "mean", "lstm"])

@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import yaml
-from dvc.repo import Repo  # type: ignore[import-untyped]
+from dvc.repo import Repo
 from matplotlib.figure import Figure
 
 from stages.common.errors import UserError

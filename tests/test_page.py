@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from dvc.dvcfile import load_file  # type: ignore[import-untyped]
-from dvc.repo import Repo  # type: ignore[import-untyped]
+from dvc.dvcfile import load_file
+from dvc.repo import Repo
 
 from scripts.plots_page import SECTION_TITLES, render_template
 from tests.conftest import ROOT

@@ -48,6 +48,8 @@ def is_valid(value: Any, rule: Any) -> bool:
     """Return whether a value obeys a rule of a JSON schema; covers only the rules used here."""
     if "enum" in rule:
         return type(value) in (int, str) and value in rule["enum"]
+    if rule["type"] == "boolean":
+        return isinstance(value, bool)
     if rule["type"] == "array":
         return (
             isinstance(value, list)
@@ -82,6 +84,8 @@ def valid_or_close(rule: Any) -> st.SearchStrategy[Any]:
         return st.lists(valid_or_close(rule["items"]) | ANY_VALUE, max_size=3)
     if rule["type"] == "string":
         return st.from_regex(rule["pattern"]).flatmap(lambda v: st.sampled_from([v, v + "\n"]))
+    if rule["type"] == "boolean":
+        return st.booleans()
     bounds = [value for key, value in rule.items() if re.search("imum$", key)]
     close = [bound + step for bound in bounds for step in (-1, -1e-9, 0, 1e-9, 1)]
     inside = st.integers if rule["type"] == "integer" else st.floats

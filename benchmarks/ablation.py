@@ -102,6 +102,15 @@ VARIANTS = {
         "LSTM without bigrams, 256 units, two epochs of the LM", UNIGRAMS | LARGER
     ),
     "bidirectional": Variant("LSTM, bidirectional", {"lstm.bidirectional": True}),
+    "two-epochs": Variant("LSTM, two epochs", {"lstm.epochs": 2}),
+    "half-unlabelled": Variant(
+        "LSTM, half of the unlabelled reviews", {"lstm.unlabelled_fraction": 0.5}
+    ),
+    "lower-learning-rate": Variant("LSTM, learning rate 0.001", {"lstm.learning_rate": 0.001}),
+    "word-dropout": Variant("LSTM, word dropout 0.2", {"lstm.word_dropout": 0.2}),
+    "mean-six-epochs": Variant("mean, six epochs", {"mean.epochs": 6}, model="mean"),
+    "linear-trigrams": Variant("linear model, with trigrams", {"linear.ngrams": 3}, model="linear"),
+    "linear-C-1": Variant("linear model, C = 1", {"linear.C": 1.0}, model="linear"),
     "larger": Variant("LSTM, 256 units, two epochs of the LM", LARGER),
 }
 

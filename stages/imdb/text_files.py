@@ -67,12 +67,16 @@ def is_table(path: Path) -> bool:
     return path.name.lower().endswith(TABLE_SUFFIXES)
 
 
-def read_table(path: Path, column: str) -> "pd.DataFrame":
+def read_table(path: Path, column: str) -> tuple["pd.DataFrame", str]:
     """Read a table of texts. The values of CSV and TSV files stay as they are, strings.
 
     Args:
         path: Path of the file. The separator of a .csv file may also be ";" or a tab.
-        column: A column that the table must have. Its missing values become "".
+        column: A column that the table must have. Blanks around its name and its case do not
+            matter.
+
+    Returns:
+        The table, with "" for each missing text, and the name of the column in it.
 
     Raises:
         UserError: If the file cannot be read, or lacks the column, or it does not hold texts.
@@ -82,10 +86,9 @@ def read_table(path: Path, column: str) -> "pd.DataFrame":
     if not is_table(path):
         raise UserError(f"{path}: expected a file that ends in {', '.join(TABLE_SUFFIXES)}")
     table = tables.read_table(path, column)
-    if column not in table:
-        names = ", ".join(map(str, table)) or "none"
-        raise UserError(f"{path}: no column {column!r}; its columns are {names}; use --column")
-    texts = table[column].fillna("")
+    name = tables.find_column(path, list(table), column)
+    texts = table[name].astype(object)
+    texts = texts.where(texts.notna(), "")
     if not texts.map(lambda text: isinstance(text, str)).all():
-        raise UserError(f"{path}: the column {column!r} does not hold texts; use --column")
-    return table.assign(**{column: texts})
+        raise UserError(f"{path}: the column {name!r} does not hold texts; use --column")
+    return table.assign(**{name: texts}), name

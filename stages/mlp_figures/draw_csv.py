@@ -23,10 +23,12 @@ from stages.mlp_numpy.model import ACTIVATIONS, Weights
 from stages.mlp_numpy.params import MLP
 from stages.mlp_numpy.train import train
 from stages.plotting.style import save_png
+from stages.plotting.text import escape_math, printable_classes, shorten
 from stages.points.csv_io import read_points_with_class_names
 from stages.points.generate import split
 from stages.points.params import Points
 
+MAX_NAME_CHARS = 16  # of a class in a legend
 MAX_COORDINATE = 1e100  # the square of a coordinate must not overflow
 
 
@@ -80,6 +82,11 @@ def standardize(data: Dataset) -> tuple[Dataset, NDArray[np.float64], NDArray[np
     return data._replace(X=X, X_test=X_test), mean, std
 
 
+def legend_name(name: str) -> str:
+    """Return the name of a class for the legends, which leave out names that start with "_"."""
+    return escape_math(shorten(f" {name}" if name.startswith("_") else name, MAX_NAME_CHARS))
+
+
 def main() -> None:
     """Train the network and write three pictures."""
     parser = argparse.ArgumentParser(
@@ -117,6 +124,7 @@ def main() -> None:
     W1 = last.weights.W1 / std[:, None]
     weights = Weights(W1, last.weights.b1 - mean @ W1, last.weights.W2, last.weights.b2)
     X, labels, X_test, test_labels, _ = data
+    names = [legend_name(name) for name in printable_classes(names)]
     figures = {
         "input_data": points_figure(X, labels, X_test, test_labels, names),
         "loss_accuracy": loss_accuracy_figure(args.out),

@@ -30,7 +30,7 @@ def read_points(
     """Read points and check that a classifier can be trained or tested on them.
 
     Args:
-        path: CSV file with the columns x1, x2 and label. Other columns are ignored.
+        path: CSV file with the columns x1, x2 and label, in any case. Others are ignored.
         n_classes: Number of classes; every label must be below it. None, for training data, infers
             it from the labels, which must then be 0 to C - 1 without gaps, with C at least 2.
 
@@ -118,11 +118,13 @@ def _read_table(path: Path) -> pd.DataFrame:
         )  # fmt: skip
     except pd.errors.EmptyDataError:
         raise UserError(f"{path}: the file is empty; expected the columns x1, x2, label") from None
-    except (pd.errors.ParserError, UnicodeError, gzip.BadGzipFile, EOFError, zlib.error) as error:
+    except UnicodeDecodeError:
+        raise UserError(f"{path}: not a CSV file in UTF-8; save it as UTF-8") from None
+    except (pd.errors.ParserError, gzip.BadGzipFile, EOFError, zlib.error) as error:
         raise UserError(f"{path}: not a CSV file: {str(error).strip()}") from None
     if not isinstance(table.index, pd.RangeIndex):  # pandas makes surplus columns the index
         raise UserError(f"{path}: not a CSV file: the points have more values than the header")
-    table.columns = table.columns.str.strip()
+    table.columns = table.columns.str.strip().str.lower()
     missing = [column for column in COLUMNS if column not in table.columns]
     if missing:
         raise UserError(f"{path}: no column {', '.join(missing)}; found {', '.join(table.columns)}")

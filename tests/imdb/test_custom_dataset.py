@@ -206,13 +206,22 @@ ROWS = "".join(f"text {i},{i % 2}\n" for i in range(20))
         (
             "a.tsv",
             'label\ttext\n1\ta\n1\t"stray\n1\tb\n1\tc\n1\td"\n',
-            "the text of row 2, which starts in line 3, contains 2 lines that look like rows",
+            "the text of row 2, which starts in line 3, contains 3 lines that look like rows",
         ),
+        (
+            "a.csv",
+            'label,text\n1,"stray\n0,b\n1,c"\n0,x\n1,y\n',
+            "the text of row 1, which starts in line 2, contains 2 lines that look like rows",
+        ),
+        ("a.csv", '\n"text" ; "label"\n"a" ; 1\n', "wrong in row 1, which starts in line 3"),
         ("a.csv", "text,label\ncaf\xe9,1\n".encode("latin-1"), "not in UTF-8 (byte 0xe9)"),
+        ("a.csv", gzip.compress(b"text,label", mtime=0), "compressed; unpack it, or end the name"),
+        ("a.tsv", b"PK\x03\x04more", "compressed; unpack it, or end the name of a gzip"),
         ("a.jsonl", '{"text": "caf\xe9"}\n'.encode("latin-1"), "not in UTF-8 (byte 0xe9)"),
         ("a.csv", "text,label\n".encode("utf-16"), "in UTF-16; save it as UTF-8"),
         ("a.tsv", "text\tlabel\n".encode("utf-16-le"), "in UTF-16; save it as UTF-8"),
         ("a.csv", b"", "no column 'text'; its columns are none"),
+        ("a.csv.gz", gzip.compress(b"", mtime=0), "no column 'text'; its columns are none"),
         ("a.csv", f"sep=,\ntext,label\n{ROWS}", "the first line, 'sep=,', is no header; remove"),
         ("a.csv.gz", b"text,label\n", "damaged, or not the format of its suffix (Not a gzipped"),
         ("a.csv.gz", CUT_GZIP, "damaged, or not the format of its"),
@@ -278,13 +287,13 @@ def test_the_parquet_files_of_a_directory_are_one_table(
     "content",
     [
         "text,label\n{}", "\ufefftext,label\n{}", '\ufeff"text","label"\n{}', " Text , LABEL\n{}",
-        "n,text,label\n0,{}",
+        "n,text,label\n0,{}", "\n \ntext,label\n{}", '"text" , "label"\n{}',
     ],
 )  # fmt: skip
 def test_names_of_columns_are_found_in_spite_of_blanks_case_and_byte_order_mark(
     tmp_path: Path, content: str
 ) -> None:
-    header, prefix = content.removesuffix("{}").split("\n")
+    header, _, prefix = content.removesuffix("{}").rpartition("\n")
     rows = "".join(f"{prefix}a film, {i % 2} \n" for i in range(20))
     (tmp_path / "a.csv").write_text(f"{header}\r\n{rows}", "utf-8")
     assert read_all(tmp_path / "a.csv")[0]["label"].tolist() == [0, 1] * 10
@@ -328,6 +337,8 @@ def test_quotation_marks_may_be_escaped_by_a_backslash(tmp_path: Path) -> None:
         (["1", "\u22121", "0"], ("-1", "0", "1"), [2, 0, 1]),
         (["10", "5", "0,5", "0.50", "5.0"], ("0.5", "5", "10"), [2, 1, 0, 0, 1]),
         (["v1.0", "v1"], ("v1", "v1.0"), [1, 0]),
+        (["10", ".5", "1.", "1,"], ("0.5", "1", "10"), [2, 0, 1, 1]),
+        (["2", "1e-05", "1E+1", "1"], ("0.00001", "1", "2", "10"), [2, 0, 3, 1]),
         (["100", "1,5", "20"], ("1.5", "20", "100"), [2, 0, 1]),
         (["1.0.0", "1.0", "2"], ("1", "2", "1.0.0"), [2, 0, 1]),
         (["False", "True"], ("False", "True"), [0, 1]),
@@ -402,6 +413,14 @@ def test_the_rows_of_a_group_are_in_the_same_split(table: pd.DataFrame, tmp_path
     groups = reviews.groupby("split")["group"].unique()
     assert not {*groups["train"]} & {*groups["test"]}
     assert len(groups["test"]) == 4  # of 20
+
+
+def test_groups_that_cannot_be_split_are_refused(table: pd.DataFrame, tmp_path: Path) -> None:
+    labelled = table[table["label"] != ""]
+    for groups in ("one", labelled["label"]):
+        path = written(labelled.assign(group=groups), tmp_path / "a.csv")
+        with pytest.raises(UserError, match="cannot both have all 2 classes: use more groups, or"):
+            read_all(path)
 
 
 def test_training_texts_in_the_test_split_are_counted(

@@ -18,6 +18,7 @@ from scipy.special import softmax
 
 from stages.common.errors import UserError
 from stages.common.files import write_csv
+from stages.imdb.corpus.corpus import IMDB_DATA_NAMES
 from stages.imdb.download.main import PYPI, STANFORD
 from stages.imdb.evaluation import metrics
 from stages.imdb.figures import embedding_neighbours, main
@@ -29,7 +30,7 @@ from stages.imdb.figures.embedding_neighbours import (
     predict_words,
     project_pca,
 )
-from stages.imdb.figures.shared import IMDB_DATA_NAMES, read_csv
+from stages.imdb.figures.shared import read_csv
 from stages.imdb.figures.words import class_colors, draw_neighbours, draw_word_map
 from stages.imdb.models.serialization import load_model
 from stages.plotting.style import BLUE, GREEN, ORANGE
@@ -161,7 +162,7 @@ def test_labels_on_the_map_of_words_do_not_overlap() -> None:
 
 
 def test_the_claim_is_only_about_imdb() -> None:
-    assert {STANFORD, PYPI} == IMDB_DATA_NAMES
+    assert (STANFORD, PYPI) == IMDB_DATA_NAMES
     rows = [(seed, 40.0, 10.0, 70.0) for seed in ("1", "all")]
     gains = pd.DataFrame(rows, columns=["seed", "gain", "low", "high"])
     figure = draw_gain(gains, "tickets.csv")
@@ -277,7 +278,7 @@ def test_words_that_the_font_cannot_show_are_left_out(capsys: pytest.CaptureFixt
     table = pd.DataFrame(rows, columns=["word", "neighbour"]).assign(model="mean")
     axes = draw_neighbours(table, "made up").axes[0]
     assert [text.get_text() for text in axes.texts] == [
-        "great", "film", "long long l…", "good good good good good good good…",
+        "great", "film", "long long l…", "good good good good good good go…",
     ]  # fmt: skip
     assert "cannot show 2 of 4 neighbours: left out" in capsys.readouterr().err
     axes = draw_neighbours(table[:1], "made up").axes[0]

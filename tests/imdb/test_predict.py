@@ -12,6 +12,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from stages.common.errors import UserError
@@ -125,6 +127,30 @@ def test_one_text_instead_of_a_list_is_refused(models: list[Path]) -> None:
         predictor.predict(REVIEW)
     with pytest.raises(TypeError, match="expected texts of the type str, found nan"):
         predictor.predict([float("nan")])  # type: ignore[list-item]
+
+
+@pytest.mark.parametrize("texts", [pd.DataFrame({"text": [REVIEW]}), {"text": REVIEW}])
+def test_a_table_is_no_list_of_texts(models: list[Path], texts: Any) -> None:
+    with pytest.raises(TypeError, match="expected a list of texts, found a .*; name a column"):
+        Predictor(models[0]).predict(texts)
+
+
+@pytest.mark.parametrize("gap", [None, float("nan")])
+def test_the_texts_of_a_table_may_be_categorical(
+    tmp_path: Path, models: list[Path], gap: float | None
+) -> None:
+    texts = pd.Series([REVIEW, gap, REVIEW], dtype="category")
+    pd.DataFrame({" Text": texts}).to_parquet(tmp_path / "a.parquet")
+    out = tmp_path / "out.csv"
+    call(main, "--csv", tmp_path / "a.parquet", "--out", out, *options(models[:1]))
+    found = pd.read_csv(out, keep_default_na=False)
+    assert found[" Text"].tolist() == [REVIEW, "", REVIEW]
+    assert found["linear_label"].tolist() == ["good", "", "good"]
+
+
+def test_the_folder_of_all_models_is_not_one_model(models: list[Path]) -> None:
+    with pytest.raises(UserError, match=r"no such file; name one of .*linear, .*mean"):
+        Predictor(models[0].parent)
 
 
 def test_predict_prints_one_line_per_model(
@@ -275,6 +301,9 @@ def test_predictions_are_added_to_a_table(tmp_path: Path, models: list[Path], na
         ("latin.csv", [], r"latin\.csv: not in UTF-8"),
         ("utf16.csv", [], r"utf16\.csv: in UTF-16; save it as UTF-8"),
         ("done.csv", [], r"done\.csv: has the column 'linear_label' already"),
+        ("empty.csv", [], r"empty\.csv: no column 'text'; its columns are none"),
+        ("two.csv", [], r"two\.csv: more than one column 'text'; rename all but one"),
+        ("two.parquet", [], r"two\.parquet: more than one column 'text'; rename all but one"),
         ("a.xlsx", [], r"a\.xlsx: expected a file that ends in \.csv, \.tsv, \.jsonl, \.csv\.gz"),
     ],
 )
@@ -296,6 +325,9 @@ def test_a_wrong_table_is_refused(
     Path("stray.csv").write_text('text,size\na film,1\n"Great" film,2\nmore,3\n', "utf-8")
     Path("ragged.csv").write_text("text,size\nbad, but short,4\n", "utf-8")
     Path("utf16.csv").write_text("text\na film\n", "utf-16")
+    Path("empty.csv").touch()
+    Path("two.csv").write_text("text,text\na,b\n", "utf-8")
+    pq.write_table(pa.table([["a"], ["b"]], names=["text", "text"]), "two.parquet")
     Path("latin.csv").write_bytes("text\ncafé\n".encode("latin-1"))
     before = Path("a.csv").read_bytes()
     with pytest.raises(UserError, match=message):

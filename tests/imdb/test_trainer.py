@@ -144,7 +144,7 @@ def test_the_curves_are_logged_with_validation(
         assert series["step"].tolist() == [point["step"] for point in state.history]
         expected = [point[name] for point in state.history]
         assert series[name.split("/")[1]].tolist() == pytest.approx(expected)
-    assert "lstm, seed 1, after 32 reviews: loss" in capsys.readouterr().err
+    assert "lstm, seed 1, after 32 texts: loss" in capsys.readouterr().err
 
 
 def teacher_data(folder: Path, fraction: float, positive: list[float]) -> TrainingData:

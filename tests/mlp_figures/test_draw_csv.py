@@ -2,13 +2,14 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from stages.common.errors import UserError
-from stages.mlp_figures import draw_csv
+from stages.mlp_figures import draw_csv, points
 from stages.mlp_figures.draw_csv import load_and_split, standardize
 from stages.mlp_figures.points import same_scale
 from stages.mlp_numpy.model import forward
@@ -62,6 +63,44 @@ def test_any_units_and_labels_are_learned_and_drawn(
             colors = image.convert("RGB").getcolors(maxcolors=2**24)
             assert colors is not None
             assert len(colors) > 50
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize(
+    ("label", "shown"),
+    [
+        ("$a_$", r"\$a_\$"),
+        (r"$\foo$", r"\$\foo\$"),
+        ("_neg", " _neg"),
+        ("日本", "class {}"),
+        ("a very long name of a class", "a very long nam…"),
+    ],
+)
+def test_any_name_of_a_class_is_drawn_as_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, label: str, shown: str
+) -> None:
+    seen: list[list[str]] = []
+
+    def points_figure(*args: Any) -> Any:
+        seen.append(args[-1])
+        return points.points_figure(*args)
+
+    monkeypatch.setattr(draw_csv, "points_figure", points_figure)
+    # With three classes, both pictures have a legend.
+    for others in (("zzz",), ("zzz", "zzzz")):
+        path = write_points(tmp_path / f"{len(others)}.csv", (1, 1), (label, *others))
+        out = draw(monkeypatch, path, "--epochs=2")
+        assert {file.name for file in out.glob("*.png")} == PICTURES
+        assert sorted(seen.pop()) == sorted([shown.format(len(others)), *others])
+
+
+def test_the_names_of_the_columns_may_be_in_capitals(tmp_path: Path) -> None:
+    path = write_points(tmp_path / "mine.csv", (1, 1), ("a", "b"))
+    expected, names = load_and_split(path, 0.5, 0)
+    path.write_text(path.read_text("utf-8").replace("x1,x2,label", "X1, X2 ,Label"), "utf-8")
+    data, found = load_and_split(path, 0.5, 0)
+    assert np.array_equal(data.X, expected.X)
+    assert found == names
 
 
 def test_the_picture_shows_the_boundary_that_was_learned(

@@ -42,6 +42,9 @@ SPECIAL_TOKENS = ["<pad>", "<unk>"]  # by id; the tokenizer never produces angle
 DEFAULT_CLASSES = ("bad", "good")  # by label
 MAX_CLASSES = 100
 
+# Names of the data sets of stage `download` that are film reviews; other data are the user's texts.
+IMDB_DATA_NAMES = ("IMDB, official split", "IMDB training reviews only, held-out fifth")
+
 BLOCK_REVIEWS = 10_000  # reviews per block: a few megabytes
 METADATA_SCHEMA = {
     "id": "large_string",
@@ -120,6 +123,11 @@ class Corpus:
             token_selected = np.repeat(selected[block], lengths[block])
             counts += np.bincount(ids[token_selected], minlength=len(counts))
         return counts
+
+
+def text_noun(data_name: str) -> str:
+    """Return what figures and messages call a text of this data set."""
+    return "review" if data_name in IMDB_DATA_NAMES else "text"
 
 
 def write_vocab(vocab: Iterable[str], folder: Path) -> None:

@@ -31,8 +31,8 @@ REPLACEMENTS = {
     **dict.fromkeys("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069", ""),
     "i\u0307": "i",
 }
-# These control characters are the quotation marks and dashes of a text in Windows-1252 that was read
-# as Latin-1. HTML decodes their entities likewise.
+# These control characters are the quotation marks and dashes of a text in Windows-1252 that was
+# read as Latin-1. HTML decodes their entities likewise.
 C1_CONTROL = re.compile("[\x80-\x9f]")
 
 

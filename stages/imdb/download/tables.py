@@ -60,18 +60,21 @@ def read_table(path: Path, column: str) -> pd.DataFrame:
 
     Args:
         path: Path of the table.
-        column: The column of texts, by which the separator of a CSV file is found.
+        column: The column of texts, by which the separator of a CSV file is found; see
+            `find_column`.
 
     Raises:
         UserError: If the file cannot be read, or is not a table.
     """
     with _readable(path):
         if path.suffix.lower() in PARQUET_SUFFIXES:
+            find_column(path, pq.read_schema(path).names, column)  # pandas cannot read two
             return pd.read_parquet(path)
         _refuse_other_formats(path)
         if _is_jsonl(path):
             return pd.DataFrame(list(_iter_jsonl(path)))
         names, rows = _open_csv(path, column)
+        find_column(path, names, column)
         return pd.DataFrame(list(rows), columns=names, dtype=str)
 
 
@@ -82,8 +85,8 @@ def _readable(path: Path) -> Iterator[None]:
         yield
     except UnicodeDecodeError as error:
         raise UserError(
-            f"{path}: not in UTF-8 (byte 0x{error.object[error.start]:02x}), but probably in"
-            " Windows-1252 or Latin-1; save it as UTF-8, for example with"
+            f"{path}: not in UTF-8 (byte 0x{error.object[error.start]:02x}), but in another"
+            " encoding, such as Windows-1252; save it as UTF-8, for example with"
             " iconv -f WINDOWS-1252 -t UTF-8"
         ) from None
     except UnicodeEncodeError:
@@ -120,6 +123,8 @@ def _refuse_other_formats(path: Path) -> None:
         head = file.read(1_000)
     if head.startswith((b"\xff\xfe", b"\xfe\xff")) or b"\0" in head[:2]:
         raise UserError(f"{path}: in UTF-16; save it as UTF-8")
+    if head.startswith((b"PK\x03\x04", b"\x1f\x8b")):
+        raise UserError(f"{path}: compressed; unpack it, or end the name of a gzip file in .gz")
     _refuse_lfs_pointer(path, head)
 
 
@@ -134,6 +139,22 @@ def _open_text(path: Path) -> TextIOWrapper:
 def _refuse_lfs_pointer(path: Path, head: bytes) -> None:
     if head.startswith(LFS_POINTER):
         raise UserError(f"{path}: a pointer of Git LFS, not the file itself; run git lfs pull")
+
+
+def find_column(path: Path, names: Sequence[str], column: str) -> str:
+    """Return which of the `names` of a table means `column`: blanks and case do not matter.
+
+    Raises:
+        UserError: If there is none, or more than one.
+    """
+    exact = [name for name in names if name == column]
+    found = exact or [name for name in names if _clean([name]) == _clean([column])]
+    if not found:
+        listed = ", ".join(map(str, names)) or "none"
+        raise UserError(f"{path}: no column {column!r}; its columns are {listed}; use --column")
+    if len(found) > 1:
+        raise UserError(f"{path}: more than one column {column!r}; rename all but one")
+    return found[0]
 
 
 def _find_columns(path: Path, names: Sequence[str]) -> dict[str, int]:
@@ -212,7 +233,7 @@ def _open_csv(path: Path, text: str, label: str | None = None) -> Rows:
     """
     csv.field_size_limit(MAX_FIELD_CHARS)
     with _open_text(path) as file:
-        header = file.readline()
+        header, _ = _read_header(file)
         if header.lower().startswith("sep="):  # for Excel
             raise UserError(f"{path}: the first line, {header.strip()!r}, is no header; remove it")
         backslash = any('\\"' in line and ESCAPED_QUOTE.search(line) for line in file)
@@ -228,6 +249,14 @@ def _open_csv(path: Path, text: str, label: str | None = None) -> Rows:
     return [name.strip() for name in names], _iter_csv(
         path, separator, escape, len(names), *positions
     )
+
+
+def _read_header(file: TextIOWrapper) -> tuple[str, int]:
+    """Return the first line that is not blank, and its number; "" if there is none."""
+    for number, line in enumerate(file, start=1):
+        if line.strip():
+            return line, number
+    return "", 0
 
 
 def _clean(names: Iterable[str]) -> list[str]:
@@ -260,12 +289,12 @@ def _iter_csv(
         reader = csv.reader(
             file, delimiter=separator, escapechar=escape, skipinitialspace=True, strict=True
         )
-        next(reader)
-        number, line = 1, 2  # of the next row, and where it starts
+        _, before = _read_header(file)
+        number, line = 1, before + 1  # of the next row, and where it starts
         try:
             for row in reader:
                 where = f"row {number}, which starts in line {line}"
-                line = reader.line_num + 1
+                line = before + reader.line_num + 1
                 if not row:  # an empty line
                     continue
                 if len(row) != width:
@@ -276,7 +305,8 @@ def _iter_csv(
                 if label is not None:
                     labels.add(row[label].strip())
                 lines = [x.split(separator) for x in row[text].splitlines()]
-                inner = lines[0 if text == 0 else 1 : -1]  # whole rows, if they are rows
+                # Whole rows, if they are rows.
+                inner = lines[0 if text == 0 else 1 : None if text == width - 1 else -1]
                 if inner and width > 1 and all(len(x) == width for x in inner):
                     found = {x[label].strip(' "') for x in inner} if label is not None else set()
                     suspects.append((where, len(inner), found))
@@ -285,8 +315,8 @@ def _iter_csv(
         except csv.Error as error:
             raise UserError(
                 f"{path}: a quotation mark is wrong in row {number}, which starts in line {line}"
-                f" ({error} in line {reader.line_num}); remove it, or put the text in quotation"
-                ' marks and double each one inside it ("")'
+                f" ({error} in line {before + reader.line_num}); remove it, or put the text in"
+                ' quotation marks and double each one inside it ("")'
             ) from None
     # Lines inside a text that look like rows were swallowed by a stray quotation mark. A single one
     # may be by chance, such as a line that ends in "4,5".

@@ -41,7 +41,8 @@ def log_fit(section: str, params: ParamsSection, fitted: ParamsSection, num_step
     if changes:
         log(f"{section}: little data, so {', '.join(changes)}")
     if num_steps < MIN_STEPS:
+        steps = "1 step" if num_steps == 1 else f"{num_steps} steps"
         log(
-            f"*** {section}: the network will hardly learn in {num_steps} steps; raise"
-            f" {section}.epochs, or add texts"
+            f"*** {section}: the network will hardly learn in {steps}; raise {section}.epochs, or"
+            " add texts"
         )

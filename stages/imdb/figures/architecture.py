@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch, Rectangle
 from torch import Tensor, nn
 
-from stages.imdb.figures.shared import has_glyphs, printable_classes, shorten, text_noun
+from stages.imdb.corpus.corpus import text_noun
 from stages.imdb.models.batches import collate
 from stages.imdb.models.classifiers import (
     BidirectionalClassifier,
@@ -22,6 +22,7 @@ from stages.imdb.models.classifiers import (
 )
 from stages.imdb.models.serialization import ModelConfig
 from stages.plotting.style import BLUE, DPI, GREEN, GREY, ORANGE, PURPLE, SKY, WIDTH
+from stages.plotting.text import has_glyphs, printable_classes, replace_missing_glyphs, shorten
 
 EXAMPLE_WORDS = ["what", "a", "great", "film", "!"]
 DIMENSIONS = 6  # of the embedding that are drawn
@@ -147,7 +148,7 @@ class Canvas:
 
     def data_note(self, data_name: str) -> None:
         """Name the training data in the lower right corner."""
-        note = f"trained on: {shorten(data_name, 80)}"
+        note = f"trained on: {replace_missing_glyphs(shorten(data_name, 80))}"
         self.text(self.UNITS - 0.1, 0.15, note, ha="right", fontsize=8.5, color=GREY)
 
 
@@ -202,7 +203,7 @@ def draw_mean(network: MeanEmbeddingClassifier, vocab: list[str], config: ModelC
     canvas.box(2.75, y, 2 * half, 0.8, PURPLE, example.output_activation)
     canvas.arrow((2.7 - half, y), (1.9, y))
     canvas.text(1.0, y + 0.2, "prediction", fontweight="bold")
-    canvas.text(1.0, y - 0.2, example.prediction(printable_classes(config.classes), 10))
+    canvas.text(1.0, y - 0.2, example.prediction(printable_classes(config.classes), 7))
     canvas.data_note(config.data_name)
     return canvas.figure
 
@@ -258,7 +259,7 @@ def draw_lstm(
     ]
     if isinstance(model, BidirectionalClassifier):
         note = "the network that reads forwards;\nanother one reads backwards"
-        canvas.text(5.65, 0.45, note, ha="left", fontsize=9.5, linespacing=1.3)
+        canvas.text(5.65, 0.6, note, ha="left", fontsize=9.5, linespacing=1.3)
     for y, name, shape in rows:
         canvas.text(5.65, y + 0.2, name, ha="left", fontweight="bold")
         canvas.text(5.65, y, shape, ha="left", va="top", fontsize=9.5, linespacing=1.3)

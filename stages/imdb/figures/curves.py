@@ -12,21 +12,18 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
+from stages.imdb.corpus.corpus import IMDB_DATA_NAMES, text_noun
 from stages.imdb.figures.shared import (
     CHAR_WIDTH,
-    IMDB_DATA_NAMES,
     MIN_FONT_SIZE,
     MODEL_COLORS,
     add_data_note,
-    literal_text,
-    printable_classes,
     read_csv,
     set_class_ticks,
-    shorten,
-    text_noun,
 )
 from stages.imdb.models.registry import MODEL_LABELS
 from stages.plotting.style import BLUE, GREY, VERMILION, WIDTH
+from stages.plotting.text import literal_text, printable_classes, shorten
 
 CLAIMED_GAIN = 1.0  # points: "the LSTM gains one point over the mean", says the project's brief
 CORNER = 0.4  # size of the corner that is shown of the curves of good models
@@ -95,6 +92,7 @@ def draw_gain(gains: pd.DataFrame, data_name: str) -> Figure:
         axes.annotate(
             f"{row.gain:+.2f}", (row.high, y), xytext=(8, 0), textcoords="offset points",
             va="center", fontsize=11, fontweight="bold" if overall else "normal",
+            bbox={"facecolor": "white", "edgecolor": "none", "pad": 1},  # over the line at zero
         )  # fmt: skip
     labels = ["all seeds" if seed == "all" else f"seed {seed}" for seed in gains["seed"]]
     axes.set_yticks(positions, labels)

@@ -1,29 +1,23 @@
-"""What the figures share: the models' colors, class names and words, the data's note."""
+"""What the figures share: the models' colors, the labels of classes, the data's note."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from functools import cache
+from collections.abc import Sequence
 from itertools import cycle
 from math import ceil
 from pathlib import Path
 
 import pandas as pd
-from matplotlib import font_manager
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis, XAxis
 from matplotlib.figure import Figure
 
-from stages.common.progress import log
 from stages.imdb.models.registry import NETWORKS
 from stages.plotting.style import BLUE, GREEN, GREY, ORANGE, PURPLE, SKY, VERMILION, WIDTH
+from stages.plotting.text import replace_missing_glyphs, shorten
 
 # By the registry's order, so that a color is no part of what a training depends on.
 NETWORK_COLORS = [ORANGE, BLUE, GREEN, PURPLE, SKY, VERMILION]
 MODEL_COLORS = {"linear": GREY} | dict(zip(NETWORKS, cycle(NETWORK_COLORS), strict=False))
-
-# Names of the data sets of stage `download` that are film reviews; other data are the user's texts.
-IMDB_DATA_NAMES = {"IMDB, official split", "IMDB training reviews only, held-out fifth"}
 
 MIN_FONT_SIZE = 5.0  # points
 CHAR_WIDTH = 0.6  # of a character, in font sizes
@@ -43,43 +37,6 @@ def subplots_in_pairs(count: int, height: float) -> tuple[Figure, list[Axes]]:
     for unused in axes.ravel()[max(1, count) :]:
         unused.axis("off")
     return figure, list(axes.ravel()[: max(1, count)])
-
-
-def text_noun(data_name: str) -> str:
-    """Return what the figures call a text of this data set."""
-    return "review" if data_name in IMDB_DATA_NAMES else "text"
-
-
-@contextmanager
-def literal_text() -> Iterator[None]:
-    """Show "$" as it is: class names and words may contain it. For use as a decorator."""
-    with plt.rc_context({"text.parse_math": False}):
-        yield
-
-
-@cache
-def _glyphs() -> frozenset[int]:
-    font = font_manager.get_font(font_manager.findfont("DejaVu Sans"))
-    return frozenset(font.get_charmap())
-
-
-def has_glyphs(text: str) -> bool:
-    """Return True if the font of the figures can show every character of a text."""
-    return all(ord(c) in _glyphs() for c in text)
-
-
-def shorten(text: str, max_chars: int) -> str:
-    """Return a text, or its beginning and "…" if it is longer than `max_chars`."""
-    return text if len(text) <= max_chars else text[: max_chars - 1].rstrip() + "…"
-
-
-def printable_classes(classes: Sequence[str]) -> list[str]:
-    """Return the names of the classes; "class 3" for a name that the font cannot show."""
-    names = [name if has_glyphs(name) else f"class {i}" for i, name in enumerate(classes)]
-    for name, shown in zip(classes, names, strict=True):
-        if name != shown:
-            log(f"figures: the font cannot show the class name {name!r}: it is shown as {shown!r}")
-    return names
 
 
 def set_class_ticks(
@@ -117,5 +74,5 @@ def read_csv(path: Path) -> pd.DataFrame:
 
 def add_data_note(figure: Figure, data_name: str) -> None:
     """Name the data set in the lower right corner."""
-    note = shorten(data_name, 80)
+    note = replace_missing_glyphs(shorten(data_name, 80))
     figure.supxlabel(note, fontsize=9, color=GREY, ha="right", x=0.99)

@@ -1,6 +1,6 @@
 """Figures of the embeddings: the map of words and the nearest neighbours."""
 
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -14,19 +14,16 @@ from stages.common.progress import log
 from stages.imdb.figures.shared import (
     MODEL_COLORS,
     add_data_note,
-    has_glyphs,
-    literal_text,
-    printable_classes,
     set_class_ticks,
-    shorten,
     subplots_in_pairs,
 )
 from stages.imdb.models.registry import MODEL_LABELS
 from stages.plotting.style import BLUE, COLOR_CYCLE, VERMILION, WIDTH
+from stages.plotting.text import has_glyphs, literal_text, printable_classes, shorten
 
 SENTIMENT = LinearSegmentedColormap.from_list("bad to good", [VERMILION, "#D8D8D8", BLUE])
 BAR_LENGTH = 0.6  # of the figure's width
-LINE_CHARS = 36  # of a line of neighbours
+LINE_CHARS = 33  # of a line of neighbours
 
 
 def class_colors(num_classes: int) -> Colormap:
@@ -130,7 +127,7 @@ def draw_neighbours(neighbours: pd.DataFrame, data_name: str) -> Figure:
     for each, model in zip(axes, models, strict=False):
         each.set(xlim=(0, 1), ylim=(0, len(words)))
         each.axis("off")
-        _set_title(each, model)
+        _set_title(each, model, loc="left")
         for i, word in enumerate(words):
             rows = neighbours[(neighbours["model"] == model) & (neighbours["word"] == word)]
             nearest = list(rows["neighbour"])
@@ -151,6 +148,6 @@ def join_words(words: list[str]) -> str:
     return line
 
 
-def _set_title(axes: Axes, model: str) -> None:
+def _set_title(axes: Axes, model: str, loc: Literal["left", "center"] = "center") -> None:
     title = f"embedding of the {MODEL_LABELS[model]}"
-    axes.set_title(title, color=MODEL_COLORS[model], fontweight="bold")
+    axes.set_title(title, loc=loc, color=MODEL_COLORS[model], fontweight="bold")

@@ -23,6 +23,7 @@ from stages.imdb.corpus.corpus import (
     group_train_val_split,
     read_classes,
     read_data_name,
+    text_noun,
 )
 from stages.imdb.corpus.params import Imdb
 from stages.imdb.corpus.predictions import Predictions, save_predictions
@@ -74,10 +75,10 @@ def main() -> None:
             f"{args.reviews}: not a table of reviews ({error}); run dvc repro"
         ) from None
     metadata = table.to_pandas()
-    classes = read_classes(table.schema)
+    classes, noun = read_classes(table.schema), text_noun(read_data_name(table.schema))
     train_indices, _ = group_train_val_split(metadata, params.validation)
 
-    log(f"linear: logistic regression on {len(train_indices):,} reviews")
+    log(f"linear: logistic regression on {len(train_indices):,} {noun}s")
     texts = chain.from_iterable(iter_texts(args.reviews, train_indices))
     labels = metadata["label"].to_numpy()[train_indices]
     model = build_linear_model(params.linear, len(classes))

@@ -64,7 +64,7 @@ def predict_proba_each(
         try:
             done = executor.map(work, tasks)
             total = len(networks) * len(reviews)
-            for _ in progress(done, total, desc, "reviews", size=lambda n: n):
+            for _ in progress(done, total, desc, "texts", size=lambda n: n):
                 pass
         finally:  # after Ctrl-C, do not work through the remaining batches
             executor.shutdown(cancel_futures=True)

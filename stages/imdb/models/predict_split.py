@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 from stages.common.errors import run_main
-from stages.imdb.corpus.corpus import load_corpus
+from stages.imdb.corpus.corpus import load_corpus, text_noun
 from stages.imdb.corpus.predictions import Predictions, save_predictions
 from stages.imdb.models.inference import predict_proba_each
 from stages.imdb.models.serialization import load_config, load_model
@@ -21,6 +21,7 @@ def main() -> None:
     test = [corpus[i] for i in corpus.split_indices("test")]
     config = load_config(args.model)
     networks = [load_model(args.model, seed)[0] for seed in config.seeds]
+    desc = f"{config.model}: test {text_noun(config.data_name)}s"
     predictions = Predictions(
         model=config.model,
         data_name=config.data_name,
@@ -28,7 +29,7 @@ def main() -> None:
         num_parameters=sum(weight.numel() for weight in networks[0].parameters()),
         seeds=config.seeds,
         precision=config.trained_precision,
-        probabilities=predict_proba_each(networks, test, f"{config.model}: test reviews"),
+        probabilities=predict_proba_each(networks, test, desc),
     )
     save_predictions(predictions, args.predictions)
 

@@ -128,7 +128,9 @@ def load_config(folder: Path) -> ModelConfig:
     try:
         config = ModelConfig.model_validate(json.loads(path.read_text("utf-8")))
     except FileNotFoundError:
-        raise UserError(f"{path}: no such file; train the model: dvc repro") from None
+        inside = ", ".join(str(found.parent) for found in sorted(folder.glob("*/config.json")))
+        advice = f"name one of {inside}" if inside else "train the model: dvc repro"
+        raise UserError(f"{path}: no such file; {advice}") from None
     except (ValueError, RecursionError) as error:  # a ValidationError is a ValueError
         raise UserError(f"{path}: damaged ({error}); train again: dvc repro -f") from None
     if config.model not in NETWORKS:

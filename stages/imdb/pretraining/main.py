@@ -17,7 +17,14 @@ from stages.common.errors import run_main
 from stages.common.files import atomic_write
 from stages.common.params import load_params
 from stages.common.progress import log
-from stages.imdb.corpus.corpus import PAD, Corpus, Indices, group_train_val_split, load_corpus
+from stages.imdb.corpus.corpus import (
+    PAD,
+    Corpus,
+    Indices,
+    group_train_val_split,
+    load_corpus,
+    text_noun,
+)
 from stages.imdb.corpus.params import Imdb
 from stages.imdb.engine import distributed, launcher
 from stages.imdb.engine.checkpoint import Checkpoint, training_fingerprint
@@ -41,12 +48,12 @@ def pretrain(args: argparse.Namespace, params: Imdb, corpus: Corpus) -> None:
     unlabelled = corpus.split_indices("unlabelled")
     indices = np.concatenate([labelled, unlabelled])
     directions = ["forward", "backward"] if lstm.bidirectional else ["forward"]
-    is_main = distributed.is_main_process()
+    is_main, noun = distributed.is_main_process(), text_noun(corpus.data_name)
     with atomic_write(args.out) if is_main else nullcontext(args.out) as folder:
         if is_main:
             folder.mkdir()
             log(
-                f"pretrain: {len(labelled):,} training and {len(unlabelled):,} unlabelled reviews;"
+                f"pretrain: {len(labelled):,} training and {len(unlabelled):,} unlabelled {noun}s;"
                 f" on {device.type} in {str(dtype).removeprefix('torch.')}"
             )
         train = partial(pretrain_direction, args, params, indices, identity, folder)

@@ -19,7 +19,7 @@ from stages.common.errors import run_main
 from stages.common.files import atomic_write
 from stages.common.params import load_params
 from stages.common.progress import log
-from stages.imdb.corpus.corpus import Corpus, group_train_val_split, load_corpus
+from stages.imdb.corpus.corpus import Corpus, group_train_val_split, load_corpus, text_noun
 from stages.imdb.corpus.params import Imdb
 from stages.imdb.engine import distributed, launcher
 from stages.imdb.engine.checkpoint import training_fingerprint
@@ -42,7 +42,7 @@ def train_model(args: argparse.Namespace, params: Imdb, corpus: Corpus) -> None:
     identity = training_fingerprint((own_params, device.type, config.trained_precision), inputs)
     distributed.check_same_config(identity)
     train_indices, val_indices = group_train_val_split(corpus.metadata, params.validation)
-    is_main = distributed.is_main_process()
+    is_main, noun = distributed.is_main_process(), text_noun(corpus.data_name)
     with atomic_write(args.out) if is_main else nullcontext(args.out) as folder:
         first = Job(
             seed=params.seeds[0],
@@ -68,7 +68,7 @@ def train_model(args: argparse.Namespace, params: Imdb, corpus: Corpus) -> None:
         if is_main:
             folder.mkdir()
             log(
-                f"{args.model}: seeds {params.seeds}, {len(train_indices):,} labelled reviews,"
+                f"{args.model}: seeds {params.seeds}, {len(train_indices):,} labelled {noun}s,"
                 f" {len(val_indices):,} for validation, {len(corpus.split_indices('unlabelled')):,}"
                 f" unlabelled; on {device.type} in {config.trained_precision}"
             )

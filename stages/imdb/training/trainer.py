@@ -15,7 +15,7 @@ from torch.nn import functional as F  # noqa: N812  its name in every PyTorch te
 from stages.common.errors import UserError
 from stages.common.processes import cpu_count
 from stages.common.progress import log, progress
-from stages.imdb.corpus.corpus import Corpus, Indices, load_corpus
+from stages.imdb.corpus.corpus import Corpus, Indices, load_corpus, text_noun
 from stages.imdb.corpus.params import SequenceParams, TrainingParams
 from stages.imdb.corpus.predictions import load_predictions
 from stages.imdb.engine import distributed, optim
@@ -228,7 +228,7 @@ def measure(job: Job, state: TrainState[Network], corpus: Corpus, examples_seen:
         state.network.train()
         point |= {"validation/loss": loss, "validation/accuracy": accuracy}
         message += f", validation loss {loss:.3f}, validation accuracy {accuracy:.2%}"
-    log(f"{job.label}, after {examples_seen:,} reviews: {message}")
+    log(f"{job.label}, after {examples_seen:,} {text_noun(corpus.data_name)}s: {message}")
     return point
 
 

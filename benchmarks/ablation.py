@@ -86,6 +86,7 @@ VARIANTS = {
     ),
     "labels": Variant("LSTM, labels only, not pretrained", LABELS_ONLY, pretrained=False),
     "pretrained-labels": Variant("LSTM, labels only", LABELS_ONLY),
+    "not-pretrained": Variant("LSTM, not pretrained", pretrained=False),
     "no-finetuning": Variant("LSTM, without fine-tuning", {"lstm.finetune.epochs": 0}),
     "default": Variant("LSTM"),
     "buckets-100k": Variant("LSTM, 100,000 buckets", {"lstm.num_buckets": 100_000}),

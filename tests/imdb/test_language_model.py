@@ -139,7 +139,7 @@ def test_little_text_is_read_in_fewer_streams_and_shorter_windows(
     log = capsys.readouterr().err
     assert ("batch_size = " in log) == (expected[0] < 128)
     assert ("bptt = " in log) == (expected[1] < 64)
-    assert (f"will hardly learn in {epochs * steps} steps" in log) == (epochs * steps < 100)
+    assert (f"will hardly learn in {epochs * steps} step" in log) == (epochs * steps < 100)
 
 
 def test_too_little_text_is_refused() -> None:

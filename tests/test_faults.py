@@ -69,7 +69,6 @@ def suspended(processes: list[psutil.Process]) -> Iterator[None]:
         ("lstm", Kill("Ctrl-C", "all"), "*.safetensors", "sh"),
         ("pretrain", Kill("SIGTERM", "all"), "*.safetensors", "bash"),
         ("lstm", Kill("SIGKILL", "stage"), "seed-?-fine-tuning.safetensors", "sh"),
-        ("lstm", Kill("SIGKILL", "dvc"), "*.safetensors", "sh"),
         ("pretrain", Kill("SIGKILL", "dvc"), "*.safetensors", "bash"),
     ],
     ids=str,

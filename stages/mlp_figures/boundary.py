@@ -140,15 +140,17 @@ def save_animation(
         labels: Their classes, of shape (m,).
     """
     frames = []
+    figure, axes = plt.subplots(figsize=(style.WIDTH, 3.5), dpi=GIF_DPI)
     for epoch in frame_epochs(len(history.b2) - 1):
         weights = Weights(*(stacked[epoch] for stacked in history))
-        figure, axes = plt.subplots(figsize=(style.WIDTH, 3.5), dpi=GIF_DPI)
+        axes.clear()
         draw_boundary(axes, weights, activation, X, labels, class_names(history.b2.shape[1]))
         axes.set_title(f"epoch {epoch}", loc="left")
         figure.canvas.draw()
+        figure.set_layout_engine("none")  # keep the layout of the first frame
         pixels = np.asarray(figure.canvas.buffer_rgba())  # type: ignore[attr-defined]
         frames.append(Image.fromarray(pixels).convert("RGB"))
-        plt.close(figure)
+    plt.close(figure)
     palette = _make_palette(frames[0], frames[-1])
     frames = [_quantize(frame, palette) for frame in frames]
     with atomic_write(path) as temporary:

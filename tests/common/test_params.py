@@ -122,7 +122,7 @@ def test_the_committed_keys_are_those_of_the_schemas() -> None:
 
 
 @pytest.mark.parametrize("key", KEYS, ids=".".join)
-@settings(max_examples=25)
+@settings(max_examples=10)
 @given(data=st.data())
 def test_a_value_is_accepted_if_valid_and_otherwise_named(
     tmp_path_factory: pytest.TempPathFactory, key: tuple[str, ...], data: st.DataObject

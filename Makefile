@@ -55,7 +55,7 @@ test: $(READY) ## check style and types, and run the tests
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
-	$(BIN)/pytest --numprocesses 4 --dist loadfile --no-loadscope-reorder
+	$(BIN)/pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder
 
 .PHONY: plots
 plots: $(READY) ## write the page of all plots, dvc_plots/index.html; works offline

@@ -206,8 +206,6 @@ def _tokenized_batches(texts: Iterable[str]) -> Iterator[tuple[list[str], list[l
         raise TypeError("expected a list of texts, not one text; write [text]")
     if isinstance(texts, Mapping) or hasattr(texts, "columns"):  # a dict or a DataFrame
         raise TypeError(f"expected a list of texts, found a {type(texts).__name__}; name a column")
-    if hasattr(texts, "keys") and not hasattr(texts, "str"):  # a DataFrame or a dict, not a Series
-        raise TypeError(f"expected a list of texts, found a {type(texts).__name__}; name a column")
     texts = iter(texts)
     while batch := list(islice(texts, BATCH_SIZE)):
         for text in batch:

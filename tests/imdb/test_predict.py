@@ -135,6 +135,12 @@ def test_a_table_is_no_list_of_texts(models: list[Path], texts: Any) -> None:
         Predictor(models[0]).predict(texts)
 
 
+def test_a_column_of_a_table_is_a_list_of_texts(models: list[Path]) -> None:
+    predictor = Predictor(models[0])
+    assert predictor.predict(pd.Series([REVIEW], index=["a"])) == predictor.predict([REVIEW])
+    assert predictor.predict(pd.Series([], dtype=float)) == []
+
+
 @pytest.mark.parametrize("gap", [None, float("nan")])
 def test_the_texts_of_a_table_may_be_categorical(
     tmp_path: Path, models: list[Path], gap: float | None

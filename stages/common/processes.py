@@ -48,6 +48,9 @@ def process_pool(
     except BaseException as error:
         for process in multiprocessing.active_children():
             process.kill()
+        # A worker that is killed while it sends a result leaves part of it in the pipe. The thread
+        # of the executor would wait for the rest, since this process also holds the writing end.
+        executor._result_queue._writer.close()  # type: ignore[attr-defined]
         if isinstance(error, BrokenProcessPool):
             raise UserError(
                 "a worker process was killed, probably because memory ran out; close other programs"

@@ -105,6 +105,18 @@ def test_a_failure_is_one_line_and_ends_busy_workers(
     assert stderr.count("\n") == 1
 
 
+def test_a_failure_ends_workers_that_send_results(tmp_path: Path) -> None:
+    """One of two workers with large results is always killed in the middle of one."""
+    process = start(
+        tmp_path,
+        "tasks = [executor.submit(bytes, 2**28) for _ in range(20)];"
+        "tasks[0].result(); raise UserError('a.csv: empty')",
+    )
+    _, stderr = process.communicate(timeout=120)
+    assert process.returncode == 1
+    assert stderr == "error: a.csv: empty\n"
+
+
 def test_a_bug_in_a_worker_keeps_its_traceback(tmp_path: Path) -> None:
     process = start(tmp_path, "executor.submit(int, 'x').result()")
     _, stderr = process.communicate(timeout=120)

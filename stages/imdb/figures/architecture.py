@@ -259,7 +259,7 @@ def draw_lstm(
     ]
     if isinstance(model, BidirectionalClassifier):
         note = "the network that reads forwards;\nanother one reads backwards"
-        canvas.text(5.65, 0.6, note, ha="left", fontsize=9.5, linespacing=1.3)
+        canvas.text(5.65, 7.5, note, ha="left", fontsize=9.5, linespacing=1.3)
     for y, name, shape in rows:
         canvas.text(5.65, y + 0.2, name, ha="left", fontweight="bold")
         canvas.text(5.65, y, shape, ha="left", va="top", fontsize=9.5, linespacing=1.3)

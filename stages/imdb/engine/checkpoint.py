@@ -29,7 +29,7 @@ from stages.common.progress import log
 from stages.imdb.engine import distributed
 from stages.imdb.models.device import device_of
 
-SAVE_INTERVAL = float(os.environ.get("CHECKPOINT_SECONDS", "10"))  # seconds
+SAVE_INTERVAL = float(os.environ.get("CHECKPOINT_SECONDS", "30"))  # seconds
 
 NetworkT = TypeVar("NetworkT", bound=nn.Module)
 

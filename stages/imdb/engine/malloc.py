@@ -1,18 +1,20 @@
-"""Settings of glibc's malloc for training. They change the speed, not the results."""
+"""Settings of oneDNN and glibc's malloc for training. They change the speed, not the results."""
 
 import ctypes
 import os
 import sys
 
-# The LSTM of PyTorch on a CPU is oneDNN's, which prepares a kernel for each shape of batch and
-# caches a thousand of them. With batches of all lengths that costs a gigabyte and saves no time.
-NO_ONEDNN_CACHE = {"ONEDNN_PRIMITIVE_CACHE_CAPACITY": "0"}
+# On a CPU, PyTorch computes the LSTM and products in bfloat16 by oneDNN, which compiles a kernel for
+# each shape and keeps a thousand of them. With batches of all lengths that costs a gigabyte. A small
+# cache is enough for the shapes that recur in every step: without it the language model takes 9 times
+# as long on two threads of an AMD EPYC, and with the default size 1.15 times.
+ONEDNN_ENV = {"ONEDNN_PRIMITIVE_CACHE_CAPACITY": "32"}
 
 # Environment of worker processes that train side by side. Memory comes from the system in large
 # pages: nearly as fast as `tune_malloc`, and each process takes a tenth less memory.
 HUGEPAGES_ENV = {
     "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1:glibc.malloc.arena_max=1",
-    **NO_ONEDNN_CACHE,
+    **ONEDNN_ENV,
 }
 
 
@@ -23,7 +25,7 @@ def tune_malloc() -> None:
     system, which then clears every page again. Keeping them makes the training of an LSTM 1.25
     times as fast. On other C libraries this does nothing.
     """
-    os.environ |= NO_ONEDNN_CACHE
+    os.environ |= ONEDNN_ENV  # oneDNN reads it at its first use
     if sys.platform != "linux" or not hasattr(libc := ctypes.CDLL(None), "mallopt"):
         return
     m_trim_threshold, m_top_pad, m_mmap_max = -1, -2, -4  # from glibc's malloc.h

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from stages.imdb.corpus.corpus import PAD, Ids
+from stages.imdb.corpus.corpus import Ids
 from stages.imdb.linear.serialization import LinearModel, extract_ngrams
 from stages.imdb.models.batches import collate
 from stages.imdb.models.classifiers import MeanEmbeddingClassifier, Network, SequenceClassifier
@@ -71,13 +71,15 @@ def _linear_attributions(
     The attribution of a bigram is divided equally between its two words.
     """
     batch, _ = collate([ids])
-    all_ids = network.append_bigrams(batch)[0].long()  # 2 review_len − 1 with bigrams
-    summands = network.embedding.weight[all_ids] @ network.output.weight[logit]
-    summands = summands.masked_fill(all_ids == PAD, 0) / (all_ids != PAD).sum()
-    words = summands[: len(ids)].clone()
-    bigrams = summands[len(ids) :] / 2
-    words[: len(bigrams)] += bigrams
-    words[1 : 1 + len(bigrams)] += bigrams
+    weight = network.output.weight[logit]
+    words = network.embedding(batch)[0] @ weight
+    if network.bigrams is not None:
+        halves = network.bigrams(batch)[0] @ weight / 2  # zero at the first word
+        words += halves
+        words[:-1] += halves[1:]
+        words /= 2 * len(ids) - 1
+    else:
+        words /= len(ids)
     return words.numpy(), network.output.bias[logit].item()
 
 

@@ -35,7 +35,7 @@ def make_networks() -> list[Network]:
     torch.manual_seed(0)
     return [
         MeanEmbeddingClassifier(VOCAB_SIZE, 6).eval(),
-        MeanEmbeddingClassifier(VOCAB_SIZE, 6, num_buckets=31).eval(),
+        random_bigrams(MeanEmbeddingClassifier(VOCAB_SIZE, 6, num_buckets=31)).eval(),
         LSTMClassifier(VOCAB_SIZE, 6, hidden_size=5).eval(),
         MeanEmbeddingClassifier(VOCAB_SIZE, 6, num_classes=3).eval(),
         LSTMClassifier(VOCAB_SIZE, 6, hidden_size=5, num_classes=3).eval(),
@@ -80,14 +80,13 @@ def test_the_mean_is_the_mean_of_the_embeddings() -> None:
 
 
 def test_bigrams_count_like_words_in_the_mean() -> None:
-    network = MeanEmbeddingClassifier(VOCAB_SIZE, 6, num_buckets=31)
+    network = random_bigrams(MeanEmbeddingClassifier(VOCAB_SIZE, 6, num_buckets=31))
+    assert network.bigrams is not None
     ids = torch.tensor([[3, 4, 4]])
-    all_ids = network.append_bigrams(ids)[0]
-    assert all_ids[:3].tolist() == [3, 4, 4]
-    assert len(all_ids) == 5
-    assert (all_ids[3:] >= VOCAB_SIZE).all()
-    expected = network.output(network.embedding.weight[all_ids].mean(0))
-    torch.testing.assert_close(network(ids, torch.tensor([3])), expected)
+    [buckets] = bigram_buckets(ids, 31)
+    rows = torch.cat([network.embedding.weight[ids[0]], network.bigrams.weight[buckets]])
+    assert rows.shape == (5, 6)
+    torch.testing.assert_close(network(ids, torch.tensor([3])), network.output(rows.mean(0)))
 
 
 def test_the_lstm_adds_the_embedding_of_a_bigram_to_that_of_its_second_word() -> None:

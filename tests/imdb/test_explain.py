@@ -5,12 +5,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from torch import nn
 
 from stages.imdb.explain import attributions, ngram_attributions
 from stages.imdb.linear.serialization import load_linear
 from stages.imdb.models.batches import collate
 from stages.imdb.models.classifiers import LSTMClassifier, MeanEmbeddingClassifier, Network
+from tests.imdb.test_classifiers import random_bigrams
 from tests.imdb.untrained import save_small_linear
 
 IDS = np.array([3, 9, 9, 14, 2], np.int32)
@@ -18,14 +18,12 @@ IDS = np.array([3, 9, 9, 14, 2], np.int32)
 
 def networks() -> dict[str, Network]:
     torch.manual_seed(0)
-    bigrams = LSTMClassifier(50, 6, hidden_size=5, num_buckets=31)
-    nn.init.normal_(bigrams.get_parameter("bigrams.weight")[1:], std=0.1)  # they start at zero
     return {
         "mean": MeanEmbeddingClassifier(50, 6),
-        "mean with bigrams": MeanEmbeddingClassifier(50, 6, num_buckets=31),
+        "mean with bigrams": random_bigrams(MeanEmbeddingClassifier(50, 6, num_buckets=31)),
         "mean, three classes": MeanEmbeddingClassifier(50, 6, num_classes=3),
         "lstm": LSTMClassifier(50, 6, hidden_size=5),
-        "lstm with bigrams": bigrams,
+        "lstm with bigrams": random_bigrams(LSTMClassifier(50, 6, 5, num_buckets=31)),
         "lstm, three classes": LSTMClassifier(50, 6, hidden_size=5, num_classes=3),
     }
 
@@ -54,10 +52,11 @@ def test_attributions_of_the_mean_are_its_summands() -> None:
 def test_a_bigram_is_attributed_to_both_of_its_words_in_the_mean() -> None:
     network = MeanEmbeddingClassifier(50, 6, num_buckets=31)
     ids = np.array([3, 4], np.int32)
-    [bigram] = network.append_bigrams(torch.tensor([[3, 4]]))[0, 2:]
+    assert network.bigrams is not None
+    [[_, bucket]] = network.bigrams.buckets(torch.tensor([[3, 4]]))
     before, _ = attributions(network, ids)
     with torch.no_grad():
-        network.embedding.weight[bigram] += 1
+        network.bigrams.weight[bucket] += 1
     after, _ = attributions(network, ids)
     added = network.output.weight.sum().item() / 3  # the mean is over 2 words and 1 bigram
     assert after - before == pytest.approx([added / 2, added / 2], abs=1e-6)

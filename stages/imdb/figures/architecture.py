@@ -186,7 +186,10 @@ def draw_mean(network: MeanEmbeddingClassifier, vocab: list[str], config: ModelC
     canvas.text(3.75, y, "×", fontsize=17)
     shape = f"dictionary × embedding_dim\n{format_shape(num_embeddings, dim)}"
     canvas.matrix(5.1, y, to_colors(weight[2:9, :DIMENSIONS]), "embedding matrix", shape)
-    canvas.text(5.1, 2.88, f"{weight.numel():,} parameters", fontsize=9.5, color=GREY)
+    num_parameters = f"{weight.numel():,} parameters"
+    if network.bigrams is not None:
+        num_parameters += f", and {network.bigrams.weight.numel():,} of bigrams"
+    canvas.text(5.1, 2.88, num_parameters, fontsize=9.5, color=GREY)
     canvas.text(6.5, y, "=", fontsize=17)
     shape = f"batch × {noun}_len\n× embedding_dim\n{format_shape(1, length, dim)}"
     canvas.matrix(8.2, y, to_colors(embeddings), "embeddings", shape)

@@ -21,47 +21,30 @@ from stages.imdb.models.device import CPU, autocast, get_matmul_dtype
 class MeanEmbeddingClassifier(nn.Module):
     """Embedding → mean over the words → fully connected → logit.
 
-    With `num_buckets`, each bigram has an embedding too. Bigrams with the same hash share one
-    (Joulin et al. 2017, "Bag of Tricks for Efficient Text Classification").
+    With `num_buckets`, each bigram has an embedding too (Joulin et al. 2017, "Bag of Tricks for
+    Efficient Text Classification"). The mean is over the words and the bigrams.
     """
 
     def __init__(
         self, vocab_size: int, embedding_dim: int, num_buckets: int = 0, num_classes: int = 2
     ) -> None:
         super().__init__()
-        self.vocab_size, self.num_buckets, self.num_classes = vocab_size, num_buckets, num_classes
-        self.embedding = nn.Embedding(
-            vocab_size + num_buckets, embedding_dim, padding_idx=PAD, sparse=True
-        )
+        self.vocab_size, self.num_classes = vocab_size, num_classes
+        self.embedding = nn.Embedding(vocab_size, embedding_dim, padding_idx=PAD, sparse=True)
         init_embedding_(self.embedding)
+        self.bigrams = HashedBigramEmbedding(num_buckets, embedding_dim) if num_buckets else None
         self.output = nn.Linear(embedding_dim, num_logits(num_classes))
 
     def forward(self, ids: Tensor, lengths: Tensor) -> Tensor:
         """Return the logits; see the module's description."""
         # The one-hot matrix of a review times the embedding matrix, summed over the words, is the
-        # sum of the words' embeddings. Each distinct word of the batch is looked up once, so that
-        # its gradient is one row. The row of PAD is zero.
-        words, inverse = torch.unique(self.append_bigrams(ids), return_inverse=True)
-        total = F.embedding_bag(inverse, self.embedding(words), mode="sum")
-        count = 2 * lengths - 1 if self.num_buckets else lengths
+        # sum of the words' embeddings. The embedding of PAD is zero.
+        total, count = sum_embeddings(self.embedding, ids), lengths
+        if self.bigrams is not None:
+            total = total + sum_embeddings(self.bigrams, self.bigrams.buckets(ids))
+            count = 2 * lengths - 1
         mean = total / count[:, None]  # batch × embedding_dim
         return self.output(mean).squeeze(-1)
-
-    def append_bigrams(self, ids: Tensor) -> Tensor:
-        """Append the id of each bigram's embedding to the word ids.
-
-        Args:
-            ids: int32 [batch × review_len].
-
-        Returns:
-            int32 [batch × (2 review_len − 1)], PAD where one of the two words is PAD. Without
-            buckets, `ids`.
-        """
-        if not self.num_buckets:
-            return ids
-        buckets = bigram_buckets(ids, self.num_buckets)
-        bigrams = torch.where(buckets > 0, self.vocab_size - 1 + buckets, PAD)
-        return torch.cat([ids, bigrams.to(ids.dtype)], dim=1)
 
 
 class SequenceClassifier(nn.Module):
@@ -176,7 +159,7 @@ def word_embeddings(network: Network) -> Tensor:
     if isinstance(network, BidirectionalClassifier):
         both = (network.forwards, network.backwards)
         return torch.cat([word_embeddings(one) for one in both], dim=1).detach()
-    return network.embedding.weight[: network.vocab_size].detach()
+    return network.embedding.weight.detach()
 
 
 class HashedBigramEmbedding(nn.Embedding):
@@ -200,8 +183,21 @@ class HashedBigramEmbedding(nn.Embedding):
         Returns:
             float32 [batch × review_len × embedding_dim]; zero at the first word and next to PAD.
         """
-        buckets = bigram_buckets(ids, self.num_embeddings - 1)
-        return super().forward(F.pad(buckets, (1, 0)))
+        return super().forward(self.buckets(ids))
+
+    def buckets(self, ids: Tensor) -> Tensor:
+        """Return the row of the bigram that ends at each word, int64 [batch × review_len]."""
+        return F.pad(bigram_buckets(ids, self.num_embeddings - 1), (1, 0))
+
+
+def sum_embeddings(embedding: nn.Embedding, ids: Tensor) -> Tensor:
+    """Return the sum of the embeddings of each row of `ids`, [batch × embedding_dim].
+
+    Each distinct id is looked up once, so that its gradient is one row.
+    """
+    distinct, inverse = torch.unique(ids, return_inverse=True)
+    rows = F.embedding(distinct, embedding.weight, embedding.padding_idx, sparse=embedding.sparse)
+    return F.embedding_bag(inverse, rows, mode="sum")
 
 
 def init_embedding_(embedding: nn.Embedding) -> None:

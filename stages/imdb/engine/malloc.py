@@ -4,10 +4,10 @@ import ctypes
 import os
 import sys
 
-# On a CPU, PyTorch computes the LSTM and products in bfloat16 by oneDNN, which compiles a kernel for
-# each shape and keeps a thousand of them. With batches of all lengths that costs a gigabyte. A small
-# cache is enough for the shapes that recur in every step: without it the language model takes 9 times
-# as long on two threads of an AMD EPYC, and with the default size 1.15 times.
+# On a CPU, PyTorch computes the LSTM and products in bfloat16 by oneDNN, which compiles a kernel
+# for each shape and keeps a thousand of them. With batches of all lengths that costs a gigabyte. A
+# small cache is enough for the shapes that recur in every step: without it, the language model
+# takes 9 times as long on two threads of an AMD EPYC, and with the default size 1.15 times.
 ONEDNN_ENV = {"ONEDNN_PRIMITIVE_CACHE_CAPACITY": "32"}
 
 # Environment of worker processes that train side by side. Memory comes from the system in large

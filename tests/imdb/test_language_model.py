@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from torch import Tensor
 from torch.nn import functional as F  # noqa: N812  its name in every PyTorch text
 
 from stages.common.errors import UserError
@@ -94,6 +95,32 @@ def test_the_language_model_reads_bigrams() -> None:
         assert others[:2] == [0, 0], "next to the begin of a review"
         model.get_parameter("bigrams.weight")[[first, others[2]]] = 0
         torch.testing.assert_close(model.encode(ids, None)[0], before)
+
+
+def test_dropout_has_one_mask_for_all_words_of_a_window() -> None:
+    torch.manual_seed(0)
+    model = LanguageModel(VOCAB_SIZE, 40, 5, dropout=0.25)
+    inputs: list[Tensor] = []
+    model.lstm.register_forward_pre_hook(lambda _, args: inputs.append(args[0]))
+    ids = torch.full((200, 3), 7)
+    model.encode(ids, None)
+    model.eval().encode(ids, None)
+    trained, evaluated = inputs
+    embedding = model.embedding.weight[7]
+    assert torch.equal(evaluated, embedding.expand(200, 3, 40))
+    kept = trained != 0
+    assert torch.equal(kept, kept[:, :1].expand_as(kept)), "the same for each word"
+    assert kept.double().mean().item() == pytest.approx(0.75, abs=0.02)
+    torch.testing.assert_close(trained[kept], (embedding / 0.75).expand_as(kept)[kept])
+
+
+def test_dropout_applies_to_the_states_of_the_lstm() -> None:
+    torch.manual_seed(0)
+    model = LanguageModel(VOCAB_SIZE, 6, 50, dropout=0.25)
+    inputs: list[Tensor] = []
+    model.projection.register_forward_pre_hook(lambda _, args: inputs.append(args[0]))
+    model.encode(torch.randint(2, VOCAB_SIZE, (20, 30)), None)
+    assert (inputs[0] == 0).double().mean().item() == pytest.approx(0.25, abs=0.02)
 
 
 def test_streams_are_the_shuffled_reviews_end_to_end(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -33,8 +33,8 @@ LSTM = {
     **TRAINING, "hidden_size": 5, "dropout": 0.0, "bidirectional": False, "finetune": FINETUNE,
 }  # fmt: skip
 PRETRAIN = {
-    "epochs": 3, "batch_size": 3, "bptt": 10, "num_sampled": 8, "learning_rate": 0.01,
-    "threads": 1, "seed": 1,
+    "epochs": 3, "batch_size": 3, "bptt": 10, "num_sampled": 8, "dropout": 0.0,
+    "learning_rate": 0.01, "threads": 1, "seed": 1,
 }  # fmt: skip
 
 

@@ -145,6 +145,7 @@ class Pretrain(ParamsSection):
     batch_size: Annotated[int, Field(ge=1, le=4_096)]
     bptt: Annotated[int, Field(ge=1, le=1_000)]
     num_sampled: Annotated[int, Field(ge=1, le=100_000)]
+    dropout: Fraction
     learning_rate: LearningRate
     threads: Annotated[int, Field(ge=1, le=256)]
     seed: Seed

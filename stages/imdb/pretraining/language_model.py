@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F  # noqa: N812  its name in every PyTorch text
 
 from stages.imdb.corpus.corpus import PAD, Corpus, Ids, Indices
 from stages.imdb.models.classifiers import HashedBigramEmbedding, init_embedding_
@@ -27,13 +28,21 @@ UNIGRAM_POWER = 0.75  # exponent of the word counts when sampling (Mikolov et al
 class LanguageModel(nn.Module):
     """Embedding → LSTM → projection → logits, by the same embedding (Press & Wolf 2017).
 
-    `embedding`, `bigrams` and `lstm` are those of `LSTMClassifier`.
+    `embedding`, `bigrams` and `lstm` are those of `LSTMClassifier`. `dropout` applies to the
+    embeddings, with one mask for all words of a window (Gal & Ghahramani 2016, "A Theoretically
+    Grounded Application of Dropout in Recurrent Neural Networks"), and to the states of the LSTM.
     """
 
     def __init__(
-        self, vocab_size: int, embedding_dim: int, hidden_size: int, num_buckets: int = 0
+        self,
+        vocab_size: int,
+        embedding_dim: int,
+        hidden_size: int,
+        num_buckets: int = 0,
+        dropout: float = 0.0,
     ) -> None:
         super().__init__()
+        self.dropout = dropout
         self.embedding = nn.Embedding(vocab_size, embedding_dim)
         init_embedding_(self.embedding)
         self.bigrams = HashedBigramEmbedding(num_buckets, embedding_dim) if num_buckets else None
@@ -70,9 +79,10 @@ class LanguageModel(nn.Module):
         if self.bigrams is not None:
             # The first word of a window has none, although a word precedes it in the stream.
             words = words + self.bigrams(ids)
+        words = F.dropout1d(words.transpose(1, 2), self.dropout, self.training).transpose(1, 2)
         with autocast(ids.device, self.matmul_dtype):
             states, (h, c) = self.lstm(words, state)
-            outputs = self.projection(states)
+            outputs = self.projection(F.dropout(states, self.dropout, self.training))
         return outputs.float(), (h.detach(), c.detach())
 
     def sampled_loss(

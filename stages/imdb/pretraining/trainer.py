@@ -27,7 +27,11 @@ def new_state(vocab_size: int, params: Imdb, device: torch.device) -> TrainState
     """Return a language model with initial weights, and its optimizers."""
     seed_everything(params.pretrain.seed)
     model = LanguageModel(
-        vocab_size, params.embedding_dim, params.lstm.hidden_size, params.lstm.bigram_buckets
+        vocab_size,
+        params.embedding_dim,
+        params.lstm.hidden_size,
+        params.lstm.bigram_buckets,
+        params.pretrain.dropout,
     )
     model.matmul_dtype = get_matmul_dtype(params.train.precision, device)
     model.to(device)

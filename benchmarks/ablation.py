@@ -76,6 +76,11 @@ ADVERSARIAL: dict[str, object] = {
     "lstm.unlabelled_fraction": 0.0, "lstm.finetune.epochs": 2,
     "lstm.finetune.learning_rate": 0.002, "lstm.finetune.adv_epsilon": 0.03,
 }  # fmt: skip
+LONGER = UNIGRAMS | {
+    "embedding_dim": 256, "lstm.hidden_size": 512, "lstm.bidirectional": True,
+    "pretrain.epochs": 8, "pretrain.dropout": 0.2,
+    "lstm.finetune.epochs": 5, "lstm.finetune.adv_epsilon": 0.03,
+}  # fmt: skip
 LARGER: dict[str, object] = {"lstm.hidden_size": 256, "pretrain.epochs": 2}
 VARIANTS = {
     "linear": Variant("linear model", model="linear"),
@@ -113,6 +118,9 @@ VARIANTS = {
     "linear-trigrams": Variant("linear model, with trigrams", {"linear.ngrams": 3}, model="linear"),
     "linear-C-1": Variant("linear model, C = 1", {"linear.C": 1.0}, model="linear"),
     "larger": Variant("LSTM, 256 units, two epochs of the LM", LARGER),
+    "longer": Variant(
+        "LSTM, 512 units, eight epochs of the LM with dropout, bidirectional", LONGER
+    ),
 }
 
 

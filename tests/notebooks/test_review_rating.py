@@ -45,14 +45,13 @@ def test_the_curve_names_the_words_that_change_it(open_notebook: Open) -> None:
 def test_a_word_is_left_out(width: int, open_notebook: Open) -> None:
     page = open_notebook("review_rating", width)
     type_text(page, "excellent awful")
+    page.get_by_text("Select...").click()
     option = page.get_by_role("option", name="2: awful")
-    for timeout in (5_000, 5_000, 60_000):
+    try:
+        option.click(timeout=10_000)
+    except TimeoutError:  # the list was opened while the page put a new one in its place
         page.get_by_text("Select...").click()
-        try:
-            option.click(timeout=timeout)
-        except TimeoutError:
-            continue  # the list was opened while the page put a new one in its place
-        break
+        option.click()
     page.keyboard.press("Escape")
     table = page.get_by_role("table", name="ratings before and after the change")
     expect(table.locator("tbody tr")).to_have_count(3)

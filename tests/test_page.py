@@ -148,19 +148,23 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
 needs_chromium = pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium")
 
 
+@pytest.fixture(scope="module")
+def wide(page: Path) -> Visit:
+    return Visit(page, "1400,7600", SCREENSHOTS / "page-wide.png")
+
+
 @needs_chromium
-def test_every_plot_is_drawn_and_the_sections_are_in_order(page: Path) -> None:
-    visit = Visit(page, "1400,7600", SCREENSHOTS / "page-wide.png")
-    assert visit.errors == []
-    assert visit.findings == {"broken": [], "tooWide": []}
-    assert visit.dom.count("<img") == len(IMAGES)
-    assert visit.dom.count('class="marks"') == len(CURVES)
-    lines = re.findall(r'class="mark-line role-mark marks"[^>]*><path[^>]* d="M[^"]*L', visit.dom)
+def test_every_plot_is_drawn_and_the_sections_are_in_order(wide: Visit) -> None:
+    assert wide.errors == []
+    assert wide.findings == {"broken": [], "tooWide": []}
+    assert wide.dom.count("<img") == len(IMAGES)
+    assert wide.dom.count('class="marks"') == len(CURVES)
+    lines = re.findall(r'class="mark-line role-mark marks"[^>]*><path[^>]* d="M[^"]*L', wide.dom)
     assert len(lines) == sum(len(p["y"]) for p in CURVES.values() if p["template"] == "simple")
     for plot in CURVES.values():
-        assert f">{plot['title']}<" in visit.dom
-        assert f">{plot['x_label']}<" in visit.dom
-    assert re.findall(r"<h2>(.*?)</h2>", visit.dom) == list(SECTION_TITLES.values())
+        assert f">{plot['title']}<" in wide.dom
+        assert f">{plot['x_label']}<" in wide.dom
+    assert re.findall(r"<h2>(.*?)</h2>", wide.dom) == list(SECTION_TITLES.values())
 
 
 TRAIN_TEST = ["train", "test"]
@@ -182,16 +186,15 @@ LEGENDS = {
 
 
 @needs_chromium
-def test_the_legends_are_names_and_not_paths(page: Path) -> None:
-    visit = Visit(page, "1400,7600", SCREENSHOTS / "page-wide.png")
+def test_the_legends_are_names_and_not_paths(wide: Visit) -> None:
     legends = {}
-    for svg in re.findall(r'<svg[^>]*class="marks".*?</svg>', visit.dom, re.DOTALL):
+    for svg in re.findall(r'<svg[^>]*class="marks".*?</svg>', wide.dom, re.DOTALL):
         [name] = [name for name, plot in CURVES.items() if f">{plot['title']}<" in svg]
         if labels := re.findall(r"role-legend-label[^>]*><text[^>]*>([^<]+)<", svg):
             legends[name] = labels
     assert legends == LEGENDS
     # Blue and orange, as in plots/1-loss_accuracy.png.
-    assert re.findall(r'mark-line role-mark[^>]*><path[^>]* stroke="([^"]+)"', visit.dom)[:2] in (
+    assert re.findall(r'mark-line role-mark[^>]*><path[^>]* stroke="([^"]+)"', wide.dom)[:2] in (
         ["#0072B2", "#E69F00"], ["#E69F00", "#0072B2"],
     )  # fmt: skip
 

@@ -93,12 +93,12 @@ def browser() -> Iterator[Browser]:
         browser.close()
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def open_notebook(address: str, browser: Browser) -> Iterator[Open]:
-    """Open a notebook and wait for its cells: `page = open_notebook("mlp_by_hand", width=390)`.
+    """Open a notebook and wait for its cells: `page = open_notebook("mlp_by_hand")`.
 
-    After the test, every page must have run all cells without an error, requested nothing from
-    another machine, and fitted its width.
+    The tests of a module can share a page. At their end, every page must have run all cells without
+    an error, requested nothing from another machine, and fitted its width.
     """
     problems: list[str] = []
     pages: list[Page] = []
@@ -117,8 +117,8 @@ def open_notebook(address: str, browser: Browser) -> Iterator[Open]:
         if response.status >= 400:
             problems.append(f"status {response.status}: {response.url}")
 
-    def open_(name: str, width: int = WIDE) -> Page:
-        page = browser.new_page(viewport={"width": width, "height": 900})
+    def open_(name: str) -> Page:
+        page = browser.new_page(viewport={"width": WIDE, "height": 900})
         page.set_default_timeout(60_000)
         page.on("console", on_console)
         page.on("pageerror", lambda error: problems.append(f"JavaScript: {error}"))
@@ -133,7 +133,7 @@ def open_notebook(address: str, browser: Browser) -> Iterator[Open]:
             # A cell that waits for valid input stops the cells below it.
             failed = "application/vnd.marimo+error" in str(message)
             if failed and "ancestor-stopped" not in str(message):
-                problems.append(f"a cell failed: {message!r}")
+                problems.append(f"{name}: a cell failed: {message!r}")
 
         page.on("websocket", lambda socket: socket.on("framereceived", on_message))
         page.goto(f"{address}/?file={name}.py")
@@ -148,9 +148,13 @@ def open_notebook(address: str, browser: Browser) -> Iterator[Open]:
 
     yield open_
     for page in pages:
-        too_wide = page.evaluate(f"{SCROLLED}.scrollWidth - {SCROLLED}.clientWidth")
-        if too_wide > 0:
-            problems.append(f"the page is {too_wide} pixels too wide")
+        if (too_wide := excess_width(page)) > 0:
+            problems.append(f"{page.url}: the page is {too_wide} pixels too wide")
         page.remove_listener("console", on_console)  # closing the page ends its connection
         page.close()
     assert problems == []
+
+
+def excess_width(page: Page) -> int:
+    """Return by how many pixels a page is wider than its window."""
+    return int(page.evaluate(f"{SCROLLED}.scrollWidth - {SCROLLED}.clientWidth"))

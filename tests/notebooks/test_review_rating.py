@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import Page, TimeoutError, expect
 
 from tests.clone import Clone
-from tests.notebooks.conftest import PHONE, WIDE, Open, needs_chromium
+from tests.notebooks.conftest import PHONE, Open, needs_chromium
 
 pytestmark = needs_chromium
 
@@ -18,6 +18,12 @@ def notebooks_root(clone: Clone, tmp_path_factory: pytest.TempPathFactory) -> Pa
     return clone.fork(tmp_path_factory.mktemp("notebooks") / "project").folder
 
 
+@pytest.fixture(scope="module")
+def page(open_notebook: Open) -> Page:
+    """The notebook, whose controls the tests use one after the other."""
+    return open_notebook("review_rating")
+
+
 def type_text(page: Page, text: str) -> None:
     """Type a review and wait until it is rated."""
     page.get_by_label("text", exact=True).fill(text)
@@ -25,8 +31,7 @@ def type_text(page: Page, text: str) -> None:
     expect(page.locator(".card .words").first).to_contain_text(last, timeout=30_000)
 
 
-def test_a_typed_review_is_rated(open_notebook: Open) -> None:
-    page = open_notebook("review_rating")
+def test_a_typed_review_is_rated(page: Page) -> None:
     headings = page.locator(".card h3")
     type_text(page, "excellent superb touching funny loved")
     expect(headings).to_have_text(["linear: good", "mean: good", "LSTM: good"])
@@ -34,16 +39,14 @@ def test_a_typed_review_is_rated(open_notebook: Open) -> None:
     expect(headings).to_have_text(["linear: bad", "mean: bad", "LSTM: bad"])
 
 
-def test_the_curve_names_the_words_that_change_it(open_notebook: Open) -> None:
-    page = open_notebook("review_rating")
+def test_the_curve_names_the_words_that_change_it(page: Page) -> None:
     type_text(page, "excellent awful")
     turns = page.locator("li", has_text="LSTM:")
     expect(turns).to_contain_text("awful (word 2, \N{MINUS SIGN}")
 
 
-@pytest.mark.parametrize("width", [WIDE, PHONE])
-def test_a_word_is_left_out(width: int, open_notebook: Open) -> None:
-    page = open_notebook("review_rating", width)
+def test_a_word_is_left_out_on_a_phone(page: Page) -> None:
+    page.set_viewport_size({"width": PHONE, "height": 900})
     type_text(page, "excellent awful")
     page.get_by_text("Select...").click()
     option = page.get_by_role("option", name="2: awful")
@@ -58,8 +61,7 @@ def test_a_word_is_left_out(width: int, open_notebook: Open) -> None:
     expect(table.locator("tbody tr").last).to_have_text(re.compile(r"LSTM.*%.*%\+.*good"))
 
 
-def test_hard_and_random_test_reviews_are_shown(open_notebook: Open) -> None:
-    page = open_notebook("review_rating")
+def test_hard_and_random_test_reviews_are_shown(page: Page) -> None:
     page.get_by_text("a random test text").click()
     expect(page.locator(".card h3").first).to_have_text(re.compile("right|wrong"))
     first = page.locator(".card .words").first.inner_text()
@@ -67,8 +69,7 @@ def test_hard_and_random_test_reviews_are_shown(open_notebook: Open) -> None:
     expect(page.locator(".card .words").first).not_to_have_text(first)
 
 
-def test_the_neighbours_are_those_of_the_typed_word(open_notebook: Open) -> None:
-    page = open_notebook("review_rating")
+def test_the_neighbours_are_those_of_the_typed_word(page: Page) -> None:
     page.get_by_label("word", exact=True).fill("excellent")
     for network in ("mean", "LSTM"):
         table = page.get_by_role("table", name=f"neighbours, {network}")

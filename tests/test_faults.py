@@ -67,7 +67,6 @@ def suspended(processes: list[psutil.Process]) -> Iterator[None]:
     ("stage", "kill", "pattern", "shell"),
     [
         ("lstm", Kill("Ctrl-C", "all"), "*.safetensors", "sh"),
-        ("pretrain", Kill("SIGTERM", "all"), "*.safetensors", "bash"),
         ("lstm", Kill("SIGKILL", "stage"), "seed-?-fine-tuning.safetensors", "sh"),
         ("pretrain", Kill("SIGKILL", "dvc"), "*.safetensors", "bash"),
     ],

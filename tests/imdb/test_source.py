@@ -3,7 +3,6 @@
 import json
 import os
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
@@ -45,11 +44,11 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Clone:
     return clone
 
 
-@pytest.mark.parametrize(("name", "write"), WRITERS.items(), ids=WRITERS)
+@pytest.mark.parametrize("name", ["mine.csv", "spark.parquet"])
 def test_download_runs_again_if_the_content_of_the_table_has_changed(
-    project: Clone, name: str, write: Callable[[pd.DataFrame, Path], None]
+    project: Clone, name: str
 ) -> None:
-    path = project.folder / name
+    path, write = project.folder / name, WRITERS[name]
     write(TEXTS, path)
     project.dvc("exp", "run", "-S", f"imdb.source={name}", "download")
     assert project.repro("download") == []
@@ -68,17 +67,11 @@ def test_a_failure_leaves_the_reviews_in_place(project: Clone) -> None:
     write_csv(TEXTS, project.folder / "mine.csv")
     project.dvc("exp", "run", "-S", "imdb.source=mine.csv", "download")
     before = (project.folder / OUTPUT).read_bytes()
-    for source, message in [
-        (OUTPUT, "this is the output of the stage download itself"),
-        ("no.csv", "no such file"),
-        ("https://example.org/a.csv", "a URL is not downloaded"),
-    ]:
-        run = project.command("dvc", "exp", "run", "-S", f"imdb.source={source}", "download")
-        assert run.returncode != 0
-        assert f"{source}" in run.stderr
-        assert message in run.stderr
-        assert "Traceback" not in run.stderr
-        assert (project.folder / OUTPUT).read_bytes() == before
+    run = project.command("dvc", "exp", "run", "-S", f"imdb.source={OUTPUT}", "download")
+    assert run.returncode != 0
+    assert f"{OUTPUT}: this is the output of the stage download itself" in run.stderr
+    assert "Traceback" not in run.stderr
+    assert (project.folder / OUTPUT).read_bytes() == before
     project.git("checkout", ".")
 
 

@@ -16,7 +16,7 @@ from stages.imdb.corpus.predictions import Predictions, save_predictions
 from tests.clone import ROOT, SMALL, update
 from tests.imdb.made_up import review
 
-# Batches of seven or three reviews and a smaller last one, five streams: no multiples of 2 or 4.
+# Batches of seven or three reviews and a smaller last one, five streams: no multiples of 2.
 # These trainings keep their batch size: they have 100 steps, or batches that are not made smaller.
 PARAMS: dict[str, object] = {
     "seeds": [1],

@@ -113,32 +113,10 @@ def test_a_batch_larger_than_the_data_is_refused(
         run_stage(monkeypatch, *inputs, *output_args(tmp_path))
 
 
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"hidden_size": 0}, "mlp.hidden_size = 0"),
-        ({"hidden_size": 1.5}, "mlp.hidden_size = 1.5"),
-        (
-            {"activation": "gelu"},
-            "mlp.activation = 'gelu': expected one of tanh",
-        ),
-        ({"activation": 3}, "mlp.activation = 3"),
-        ({"epochs": 0}, "mlp.epochs = 0"),
-        ({"batch_size": 10**9}, "mlp.batch_size = 1000000000"),
-        ({"learning_rate": 1e9}, "mlp.learning_rate = 1000000000.0"),
-        ({"learning_rate": 0.0}, "mlp.learning_rate = 0.0"),
-        ({"learning_rate": "fast"}, "mlp.learning_rate = 'fast'"),
-        ({"momentum": 1.0}, "mlp.momentum = 1.0"),
-        ({"dropout": 0.5}, "mlp.dropout is not a known key"),
-    ],
-)
-def test_a_wrong_parameter_is_named(
-    tmp_path: Path, changes: dict[str, object], message: str
-) -> None:
-    write_inputs(tmp_path, 2, **changes)
-    with pytest.raises(UserError) as caught:
+def test_an_unknown_activation_is_refused(tmp_path: Path) -> None:
+    write_inputs(tmp_path, activation="gelu")
+    with pytest.raises(UserError, match=r"mlp\.activation = 'gelu': expected one of tanh"):
         load_params(tmp_path / "params.yaml", "mlp", MLP)
-    assert message in str(caught.value)
 
 
 def test_a_new_activation_is_accepted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -369,8 +369,8 @@ def main() -> None:
     parser.add_argument("--out", type=Path, metavar="FILE", help="CSV file to write for --csv")
     parser.add_argument("--json", action="store_true", help="print one JSON object per text")
     parser.add_argument("--explain", action="store_true", help="attribute predictions to the words")
-    parser.add_argument("--model", "--models", type=Path, action="append", dest="models",
-                        metavar="FOLDER", help="folder of a model; repeat it for several"
+    parser.add_argument("--model", type=Path, action="append", dest="models", metavar="FOLDER",
+                        help="folder of a model; repeat it for several"
                         f" (default: every trained model in {MODELS})")  # fmt: skip
     parser.add_argument("--seed", type=int, help="use the networks of this seed only, not of all")
     args = parser.parse_args()

@@ -169,7 +169,7 @@ def test_predict_prints_one_line_per_model(
     assert lines[4] == "2: zzz"
     assert lines[6] == "       (more than half of the words are not in the vocabulary)"
     assert lines[-2:] == ["3:", "no words in the text: not classified"]
-    call(main, "--models", models[1], REVIEW)
+    call(main, "--model", models[1], REVIEW)
     assert capsys.readouterr().out.startswith("mean ")
 
 

@@ -27,7 +27,7 @@ COMMANDS = {
         "--predictions {bad} --corpus {bad} --metrics {out} --results {out} --gains {out}"
         " --hardest {out}",
     "imdb.figures.embedding_neighbours": "--models {bad} --neighbours {out} --map {out}",
-    "imdb.predict": "--models {bad} -- text",
+    "imdb.predict": "--model {bad} -- text",
 }  # fmt: skip
 
 

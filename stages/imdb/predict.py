@@ -196,8 +196,10 @@ def _is_linear(folder: Path) -> bool:
         return False
 
 
-def _tokenized_batches(texts: Iterable[str]) -> Iterator[tuple[list[str], list[list[str]]]]:
-    """Yield BATCH_SIZE texts at a time, as they are and tokenized.
+def _tokenized_batches(
+    texts: Iterable[str], batch_size: int = BATCH_SIZE
+) -> Iterator[tuple[list[str], list[list[str]]]]:
+    """Yield `batch_size` texts at a time, as they are and tokenized.
 
     Raises:
         TypeError: If `texts` is one text, or a text is not a str.
@@ -207,20 +209,23 @@ def _tokenized_batches(texts: Iterable[str]) -> Iterator[tuple[list[str], list[l
     if isinstance(texts, Mapping) or hasattr(texts, "columns"):  # a dict or a DataFrame
         raise TypeError(f"expected a list of texts, found a {type(texts).__name__}; name a column")
     texts = iter(texts)
-    while batch := list(islice(texts, BATCH_SIZE)):
+    while batch := list(islice(texts, batch_size)):
         for text in batch:
             if not isinstance(text, str):
                 raise TypeError(f"expected texts of the type str, found {text!r:.80}")
         yield batch, [tokenize(text)[:MAX_TOKENS] for text in batch]
 
 
-def predict(texts: Iterable[str], predictors: list[Predictor], explain: bool) -> Iterator[Record]:
+def predict(
+    texts: Iterable[str], predictors: list[Predictor], explain: bool, batch_size: int = BATCH_SIZE
+) -> Iterator[Record]:
     """Classify texts with several models.
 
     Args:
         texts: Texts, possibly with HTML.
         predictors: The models to use.
         explain: Whether to attribute the predictions to the words.
+        batch_size: Number of texts that are read before the first record is yielded.
 
     Yields:
         For each text a record with `line`, its number from 1; `text`; `words`, the number of words;
@@ -234,7 +239,7 @@ def predict(texts: Iterable[str], predictors: list[Predictor], explain: bool) ->
         For a text without words, label and probabilities are None.
     """
     line = 0
-    for batch, tokenized in _tokenized_batches(texts):
+    for batch, tokenized in _tokenized_batches(texts, batch_size):
         probs = [predictor.predict_proba_tokens(tokenized) for predictor in predictors]
         for i, (text, tokens) in enumerate(zip(batch, tokenized, strict=True)):
             line += 1
@@ -382,20 +387,25 @@ def main() -> None:
 
     if isinstance(sys.stdout, TextIOWrapper):  # the output encoding may lack characters of the text
         sys.stdout.reconfigure(errors="backslashreplace")
-    total = sum(1 for _ in _read_file(args.file)) if args.file else 0  # also checks its encoding
+    total = 0
+    if args.file and not args.file.is_fifo():  # a pipe can be read only once
+        total = sum(1 for _ in _read_file(args.file))  # also checks its encoding
     predictors = [Predictor(folder, args.seed) for folder in args.models]
     if args.csv:
         predict_table(args.csv, args.column, args.out, predictors)
         return
     texts: Iterable[str]
+    batch_size = BATCH_SIZE
     if args.text:
         texts = args.text
     elif args.file:
         texts = _read_file(args.file)
     else:
         texts = iter_lines(cast("Any", sys.stdin.buffer), "standard input")
-    records = predict(texts, predictors, args.explain)
-    if args.file and not sys.stdout.isatty():
+        if sys.stdin.isatty():
+            batch_size = 1  # answer each line that is typed
+    records = predict(texts, predictors, args.explain, batch_size)
+    if total and not sys.stdout.isatty():
         records = progress(records, total, "predict", "texts")
     for record in records:
         if args.json:

@@ -85,6 +85,8 @@ def read_table(path: Path, column: str) -> tuple["pd.DataFrame", str]:
 
     if not is_table(path):
         raise UserError(f"{path}: expected a file that ends in {', '.join(TABLE_SUFFIXES)}")
+    if not path.exists():
+        raise UserError(f"{path}: no such file; correct the path")
     table = tables.read_table(path, column)
     name = tables.find_column(path, list(table), column)
     texts = table[name].astype(object)

@@ -29,7 +29,6 @@ from stages.points.generate import split
 from stages.points.params import Points
 
 MAX_NAME_CHARS = 16  # of a class in a legend
-MAX_COORDINATE = 1e100  # the square of a coordinate must not overflow
 
 
 def load_and_split(path: Path, test_size: float, seed: int) -> tuple[Dataset, list[str]]:
@@ -42,11 +41,6 @@ def load_and_split(path: Path, test_size: float, seed: int) -> tuple[Dataset, li
         UserError: If the file is wrong, or a network cannot be trained on its points or drawn.
     """
     X, labels, names = read_points_with_class_names(path)
-    if np.abs(X).max() > MAX_COORDINATE:
-        raise UserError(
-            f"{path}: the coordinate {X.flat[np.abs(X).argmax()]:.3g} is too large; divide the"
-            f" coordinates so that all are below {MAX_COORDINATE:g}"
-        )
     if len(names) > len(COLORS):
         raise UserError(
             f"{path}: column label: {len(names)} different labels; the pictures have colors for at"

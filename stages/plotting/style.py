@@ -9,7 +9,6 @@ matplotlib.use("agg")
 import matplotlib.pyplot as plt
 from cycler import cycler
 from matplotlib.figure import Figure
-from matplotlib.font_manager import fontManager
 
 from stages.common.files import atomic_write
 
@@ -39,21 +38,6 @@ plt.rcParams.update(
         "mathtext.fontset": "cm",
     }
 )
-
-
-def register_bundled_fonts() -> None:
-    """Add the fonts that come with matplotlib to its font list if they are missing.
-
-    The program that first used matplotlib on this machine wrote the list to the user's cache. If
-    that program ran out of memory, the list may lack fonts.
-    """
-    listed = {Path(font.fname) for font in fontManager.ttflist}
-    for font in sorted(Path(matplotlib.get_data_path(), "fonts", "ttf").glob("*.ttf")):
-        if font not in listed:
-            fontManager.addfont(font)
-
-
-register_bundled_fonts()
 
 
 def save_png(figure: Figure, path: Path) -> None:

@@ -73,6 +73,12 @@ def split(
         labels: Their classes, of shape (m,).
         test_size: Fraction of the points in the test set.
         seed: The same seed gives the same split.
+
+    Returns:
+        The points and classes of the training set, and those of the test set.
+
+    Raises:
+        ValueError: If one of the sets would have fewer points than there are classes.
     """
     X_train, X_test, train_labels, test_labels = train_test_split(
         X, labels, test_size=test_size, random_state=seed, stratify=labels

@@ -171,15 +171,13 @@ def numbered(table: pd.DataFrame) -> pd.DataFrame:
         ),
     ],
 )
-@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
 def test_a_bad_table_is_refused_and_its_fault_named(
     table: pd.DataFrame,
     tmp_path: Path,
     change: Callable[[pd.DataFrame], pd.DataFrame],
     message: str,
-    suffix: str,
 ) -> None:
-    path = written(change(table), tmp_path / f"mine{suffix}")
+    path = written(change(table), tmp_path / "mine.csv")
     with pytest.raises(UserError) as error:
         read_all(path)
     assert str(error.value).startswith(f"{path}: ")
@@ -246,7 +244,7 @@ def test_a_damaged_file_is_refused_and_the_place_named(
 
 @pytest.mark.parametrize(
     "name",
-    ["A.CSV", "a.tsv", "a.csv.gz", "a.jsonl", "a.jsonl.gz", "a.parquet", "a.pq", "A.PARQUET"],
+    ["A.CSV", "a.tsv", "a.csv.gz", "a.jsonl.gz", "a.pq", "A.PARQUET"],
 )
 def test_every_format_gives_the_same_reviews(
     table: pd.DataFrame, tmp_path: Path, name: str
@@ -267,12 +265,14 @@ def test_the_parquet_files_of_a_directory_are_one_table(
     folder.mkdir()
     with pytest.raises(UserError, match="a directory without Parquet files"):
         read_all(folder)
+    (folder / "_SUCCESS").touch()
+    (folder / "_temporary").mkdir()
     for name, part in [
-        ("_SUCCESS", None),
         ("part-1.parquet", table[60:]),
         ("part-0.parquet", table[:60]),
+        ("_temporary/part-0.parquet", table),  # of a failed job
     ]:
-        (folder / name).touch() if part is None else part.to_parquet(folder / name)
+        part.to_parquet(folder / name)
     pd.testing.assert_frame_equal(
         read_all(folder)[0], read_all(written(table, tmp_path / "a.csv"))[0]
     )
@@ -357,16 +357,12 @@ def test_labels_become_classes(
     "labels",
     [
         pd.Series([1, 0, None, 1, 0] * 20, dtype="Int64"),
-        pd.Series([1, 0, None, 1, 0] * 20, dtype="Float64"),
         pd.Series([1, 0, float("nan"), 1, 0] * 20),
         pd.Series([1, 0, None, 1, 0] * 20, dtype=pd.ArrowDtype(pa.int64())),
         pd.Series(["pos", "neg", None, "pos", "neg"] * 20, dtype="category"),
-        pd.Series(["pos", "neg", None, "pos", "neg"] * 20, dtype=object),
         pd.Series([b"pos", b"neg", None, b"pos", b"neg"] * 20, dtype=object),
         pd.Series([True, False, None, True, False] * 20, dtype="boolean"),
         pd.Series(["pos", "neg", " NaN ", "pos", "neg"] * 20),
-        pd.Series(["1", "0", "None", "1", "0"] * 20),
-        pd.Series(["1", "0", "N/A", "1", "0"] * 20),
         pd.Series(["1", "0", "null", "1", "0"] * 20),
     ],
     ids=str,
@@ -408,8 +404,8 @@ def test_common_names_of_splits_are_understood(
 
 
 def test_the_rows_of_a_group_are_in_the_same_split(table: pd.DataFrame, tmp_path: Path) -> None:
-    table["Group"] = [f"film {i % 25}" for i in range(100)]
-    reviews, _ = read_all(written(table[table["label"] != ""], tmp_path / "a.csv"))
+    table["Group"] = [f"film {i % 25}" + " " * (i % 2) for i in range(100)]
+    reviews, _ = read_all(written(table[table["label"] != ""], tmp_path / "a.parquet"))
     groups = reviews.groupby("split")["group"].unique()
     assert not {*groups["train"]} & {*groups["test"]}
     assert len(groups["test"]) == 4  # of 20
@@ -452,8 +448,6 @@ def test_duplicates_are_counted_across_a_random_split(
         ("つまらない 映画 の 俳優 が 最悪 だっ た", False),
         ("หนังเรื่องนี้แย่มากที่สุด", True),
         ("หนัง เรื่อง นี้ แย่ มาก ที่สุด", False),
-        ("这部电影非常糟糕，完全不值得一看。", True),
-        ("这 部 电影 非常 糟糕", False),
         ("Donaudampfschifffahrtsgesellschaft", False),
     ],
 )

@@ -13,9 +13,9 @@ from stages.imdb.linear.model import build_linear_model, fit_model
 from stages.imdb.linear.serialization import load_linear, save_linear
 
 TEXTS = ["good film", "good plot", "bad film", "bad plot", "odd film", "odd, odd plot"] * 5
-LABELS = [1, 1, 0, 0, 3, 3] * 5
+LABELS = [1, 1, 0, 0, 2, 2] * 5
 NEW_TEXTS = ["A good plot, a good film!", "bad", "bad film, odd plot", "nothing known", ""]
-CLASSES = ["bad", "good", "unused", "odd"]
+CLASSES = ["bad", "good", "odd"]
 
 
 def fitted(labels: list[int], num_classes: int, ngrams: int = 2) -> Pipeline:
@@ -25,25 +25,20 @@ def fitted(labels: list[int], num_classes: int, ngrams: int = 2) -> Pipeline:
 
 
 @pytest.mark.parametrize("ngrams", [1, 2, 3])
-@pytest.mark.parametrize(
-    ("labels", "num_classes"),
-    [([label % 2 for label in LABELS], 2), (LABELS, 4), ([3 * (x > 0) for x in LABELS], 4)],
-    ids=["two classes", "three of four classes", "two of four classes"],
-)
+@pytest.mark.parametrize(("labels", "num_classes"), [([x % 2 for x in LABELS], 2), (LABELS, 3)])
 def test_the_saved_model_predicts_what_the_pipeline_predicts(
     tmp_path: Path, labels: list[int], num_classes: int, ngrams: int
 ) -> None:
     pipeline = fitted(labels, num_classes, ngrams)
     save_linear(pipeline, "made up", CLASSES[:num_classes], tmp_path / "linear")
     model = load_linear(tmp_path / "linear")
-    expected = np.zeros((len(NEW_TEXTS), num_classes))
-    expected[:, pipeline.classes_] = pipeline.predict_proba(NEW_TEXTS)
+    expected = pipeline.predict_proba(NEW_TEXTS)
     np.testing.assert_allclose(model.predict_proba(NEW_TEXTS), expected, atol=1e-6)
     assert (model.config.data_name, model.config.ngrams) == ("made up", ngrams)
     assert model.predict_proba([]).shape == (0, num_classes)
 
 
-@pytest.mark.parametrize(("classes", "label"), [(CLASSES[:2], 1), (CLASSES, 3)])
+@pytest.mark.parametrize(("classes", "label"), [(CLASSES[:2], 1), (CLASSES, 2)])
 def test_contributions_and_bias_sum_to_the_logit(
     tmp_path: Path, classes: list[str], label: int
 ) -> None:
@@ -55,12 +50,12 @@ def test_contributions_and_bias_sum_to_the_logit(
     assert list(contributions) == ["good", "plot", "good plot"]  # each once
     counts = pipeline[0].transform(["a good plot good plot"])
     logits = pipeline[-1].decision_function(counts)[0]
-    logit = logits if len(classes) == 2 else logits[2]  # of the three classes with reviews
+    logit = logits if len(classes) == 2 else logits[label]
     assert sum(contributions.values()) + bias == pytest.approx(logit, abs=1e-5)
 
 
 def test_weights_of_another_model_are_not_called_damaged(tmp_path: Path) -> None:
-    save_linear(fitted(LABELS, 4), "made up", CLASSES, tmp_path / "linear")
+    save_linear(fitted(LABELS, 3), "made up", CLASSES, tmp_path / "linear")
     (tmp_path / "linear/ngrams.txt").write_text("good\n", "utf-8")
     with pytest.raises(UserError, match=r"the shape \(3, 12\), expected \(3, 1\)") as error:
         load_linear(tmp_path / "linear")
@@ -79,7 +74,7 @@ def test_weights_of_another_model_are_not_called_damaged(tmp_path: Path) -> None
     ],
 )
 def test_a_damaged_model_is_refused(tmp_path: Path, file: str, content: bytes) -> None:
-    save_linear(fitted(LABELS, 4), "made up", CLASSES, tmp_path / "linear")
+    save_linear(fitted(LABELS, 3), "made up", CLASSES, tmp_path / "linear")
     (tmp_path / "linear" / file).write_bytes(content)
     with pytest.raises(UserError, match=f"{tmp_path}/linear: damaged"):
         load_linear(tmp_path / "linear")

@@ -6,8 +6,9 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
+from collections.abc import Iterator
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -173,19 +174,13 @@ def test_predict_prints_one_line_per_model(
     assert capsys.readouterr().out.startswith("mean ")
 
 
-@pytest.mark.parametrize("encoding", ["cp1252", "ascii"])
-def test_predict_escapes_what_the_output_encoding_lacks(models: list[Path], encoding: str) -> None:
-    def predict(*args: str) -> str:
-        command = [sys.executable, "-m", "stages.imdb.predict", "--explain", *args]
-        return subprocess.run(
-            [*command, "--model", models[1], "a great фильм"],
-            env={**os.environ, "PYTHONIOENCODING": encoding}, cwd=ROOT,
-            capture_output=True, text=True, check=True,
-        ).stdout  # fmt: skip
-
-    assert r"\u0444\u0438\u043b\u044c\u043c" in predict()
-    [record] = [json.loads(predict("--json"))]
-    assert record["predictions"]["mean"]["attributions"][2][0] == "фильм"
+def test_predict_escapes_what_the_output_encoding_lacks(models: list[Path]) -> None:
+    command = [sys.executable, "-m", "stages.imdb.predict", "--explain", "--model", models[1]]
+    done = subprocess.run(
+        [*command, "a great фильм"], env={**os.environ, "PYTHONIOENCODING": "ascii"},
+        cwd=ROOT, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert r"\u0444\u0438\u043b\u044c\u043c" in done.stdout
 
 
 def test_every_trained_model_of_the_folder_is_used(
@@ -200,7 +195,7 @@ def test_every_trained_model_of_the_folder_is_used(
     assert names == ["mean", "lstm"]
 
 
-@pytest.mark.parametrize("name", ["words", "label", "predictions"])
+@pytest.mark.parametrize("name", ["words", "predictions"])
 def test_models_are_named_by_their_folders(
     tmp_path: Path, models: list[Path], capsys: pytest.CaptureFixture[str], name: str
 ) -> None:
@@ -213,7 +208,7 @@ def test_models_are_named_by_their_folders(
     }  # fmt: skip
 
 
-@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-32"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
 def test_a_byte_order_mark_names_the_encoding(
     tmp_path: Path,
     models: list[Path],
@@ -226,7 +221,7 @@ def test_a_byte_order_mark_names_the_encoding(
     call(main, "--json", "--file", tmp_path / "reviews.txt", "--model", models[0])
     assert [record["text"] for record in records(capsys)] == texts
     stdin = io.BufferedReader(io.BytesIO("\n".join(texts).encode(encoding)))
-    monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=stdin))
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(stdin))
     call(main, "--json", "--model", models[0])
     assert [record["text"] for record in records(capsys)] == texts
 
@@ -268,7 +263,7 @@ def save_table(path: Path, table: pd.DataFrame) -> Path:
 
 @pytest.mark.parametrize(
     "name",
-    ["a.csv", "A.CSV", "semicolon.csv", "a.csv.gz", "a.tsv", "a.jsonl", "a.parquet"],
+    ["A.CSV", "semicolon.csv", "a.csv.gz", "a.tsv", "a.jsonl", "a.parquet"],
 )
 def test_predictions_are_added_to_a_table(tmp_path: Path, models: list[Path], name: str) -> None:
     table = pd.DataFrame({"id": ["007", "NA", "3"], "review": [REVIEW, "", 'a "bad"\nfilm, é']})
@@ -289,23 +284,55 @@ def test_predictions_are_added_to_a_table(tmp_path: Path, models: list[Path], na
     assert path.read_bytes() == before
 
 
+def test_a_directory_of_parquet_files_with_an_index_is_a_table(
+    tmp_path: Path, models: list[Path]
+) -> None:
+    folder, out = tmp_path / "spark.parquet", tmp_path / "out.csv"
+    folder.mkdir()
+    table = pd.DataFrame({"text": [REVIEW, "bad"]}, pd.Index(["x", "y"], name="id"))
+    for i in range(2):
+        table[i : i + 1].to_parquet(folder / f"part-{i}.parquet")
+    call(main, "--csv", folder, "--out", out, *options(models[:1]))
+    found = pd.read_csv(out)
+    assert found[["id", "text", "linear_label"]].to_numpy().tolist() == [
+        ["x", REVIEW, "good"], ["y", "bad", "bad"],
+    ]  # fmt: skip
+
+
+def test_texts_are_read_from_a_pipe(
+    tmp_path: Path, models: list[Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    os.mkfifo(pipe := tmp_path / "pipe")
+    writer = threading.Thread(target=pipe.write_text, args=(f"{REVIEW}\nbad\n",))
+    writer.start()
+    call(main, "--json", "--file", pipe, *options(models[:1]))
+    writer.join()
+    assert [record["text"] for record in records(capsys)] == [REVIEW, "bad"]
+
+
+def test_each_line_that_is_typed_is_answered(models: list[Path]) -> None:
+    """The next line is typed after the answer to the line before."""
+    answered: list[str] = []
+
+    def typed() -> Iterator[str]:
+        yield REVIEW
+        assert answered == [REVIEW]
+        yield "bad"
+
+    for record in predict.predict(typed(), [Predictor(models[0])], explain=False, batch_size=1):
+        answered.append(record["text"])
+    assert answered == [REVIEW, "bad"]
+
+
 @pytest.mark.parametrize(
     ("file", "args", "message"),
     [
+        ("missing.parquet", [], r"missing\.parquet: no such file; correct the path"),
         ("a.csv", ["--out", "a.csv"], r"--out .*a\.csv: this is the input; choose another name"),
         ("a.csv", ["--column", "review"], r"no column 'review'; its columns are text, size"),
         ("a.parquet", ["--column", "size"], "the column 'size' does not hold texts"),
-        (
-            "stray.csv",
-            [],
-            r"stray\.csv: a quotation mark is wrong in row 2, which starts in line 3",
-        ),
         ("ragged.csv", [], r"ragged\.csv: row 1, .* has 3 values, but the header has 2"),
-        ("broken.csv", [], r"broken\.csv: a quotation mark is wrong in row 1"),
-        ("broken.jsonl", [], r"broken\.jsonl: line 1 is not JSON"),
         ("broken.parquet", [], r"broken\.parquet: damaged, or not the format of its suffix"),
-        ("latin.csv", [], r"latin\.csv: not in UTF-8"),
-        ("utf16.csv", [], r"utf16\.csv: in UTF-16; save it as UTF-8"),
         ("done.csv", [], r"done\.csv: has the column 'linear_label' already"),
         ("empty.csv", [], r"empty\.csv: no column 'text'; its columns are none"),
         ("two.csv", [], r"two\.csv: more than one column 'text'; rename all but one"),
@@ -326,15 +353,11 @@ def test_a_wrong_table_is_refused(
     for name in ("a.csv", "a.parquet"):
         save_table(Path(name), table)
     save_table(Path("done.csv"), table.assign(linear_label="good"))
-    for name in ("broken.csv", "broken.jsonl", "broken.parquet"):
-        Path(name).write_bytes(b'text\n"a\n')
-    Path("stray.csv").write_text('text,size\na film,1\n"Great" film,2\nmore,3\n', "utf-8")
+    Path("broken.parquet").write_bytes(b"rubbish")
     Path("ragged.csv").write_text("text,size\nbad, but short,4\n", "utf-8")
-    Path("utf16.csv").write_text("text\na film\n", "utf-16")
     Path("empty.csv").touch()
     Path("two.csv").write_text("text,text\na,b\n", "utf-8")
     pq.write_table(pa.table([["a"], ["b"]], names=["text", "text"]), "two.parquet")
-    Path("latin.csv").write_bytes("text\ncafé\n".encode("latin-1"))
     before = Path("a.csv").read_bytes()
     with pytest.raises(UserError, match=message):
         call(main, "--out", "out.csv", "--csv", file, "--model", models[0], *args)

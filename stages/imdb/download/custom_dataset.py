@@ -101,7 +101,7 @@ def _scan(path: Path) -> pd.DataFrame:
     if empty_rows:
         raise UserError(f"{path}: no word in the rows {_list_some(empty_rows)}; remove them")
     table = pd.concat(chunks)
-    return table if "group" in table else table.assign(group="")
+    return table.assign(group=table["group"].str.strip() if "group" in table else "")
 
 
 def _check_spaces(path: Path, texts: Iterable[str]) -> None:

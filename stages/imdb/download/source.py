@@ -21,6 +21,8 @@ PARQUET_SUFFIXES = (".parquet", ".pq")
 def table_files(path: Path) -> list[Path]:
     """Return the files of a table: the file itself, or the Parquet files of a directory, sorted.
 
+    Files and folders whose names start with "_" or "." are left out, as Spark does.
+
     Raises:
         UserError: If there is no such file.
     """
@@ -37,7 +39,7 @@ def table_files(path: Path) -> list[Path]:
     files = sorted(
         file for file in path.rglob("*")
         if file.suffix.lower() in PARQUET_SUFFIXES and file.is_file()
-        and not file.name.startswith(("_", "."))
+        and not any(part.startswith(("_", ".")) for part in file.relative_to(path).parts)
     )  # fmt: skip
     if not files:
         raise UserError(f"{path}: a directory without Parquet files")

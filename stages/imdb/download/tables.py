@@ -68,14 +68,20 @@ def read_table(path: Path, column: str) -> pd.DataFrame:
     """
     with _readable(path):
         if path.suffix.lower() in PARQUET_SUFFIXES:
-            find_column(path, pq.read_schema(path).names, column)  # pandas cannot read two
-            return pd.read_parquet(path)
+            files = table_files(path)
+            return pd.concat([_read_parquet(file, column) for file in files], ignore_index=True)
         _refuse_other_formats(path)
         if _is_jsonl(path):
             return pd.DataFrame(list(_iter_jsonl(path)))
         names, rows = _open_csv(path, column)
         find_column(path, names, column)
         return pd.DataFrame(list(rows), columns=names, dtype=str)
+
+
+def _read_parquet(path: Path, column: str) -> pd.DataFrame:
+    find_column(path, pq.read_schema(path).names, column)  # pandas cannot read two
+    table = pd.read_parquet(path)
+    return table.reset_index() if any(table.index.names) else table  # a named index is a column
 
 
 @contextmanager

@@ -47,11 +47,10 @@ def predict_proba(
     model: Pipeline, path: Path, indices: Indices, num_classes: int
 ) -> npt.NDArray[np.float32]:
     """Return the class probabilities of these rows of a Parquet file, float32 [rows, classes]."""
-    probabilities = np.zeros((len(indices), num_classes), np.float32)
+    probabilities = np.empty((len(indices), num_classes), np.float32)
     start = 0
     for texts in iter_texts(path, indices):
-        # The model has no column for a class without training reviews.
-        probabilities[start : start + len(texts), model.classes_] = model.predict_proba(texts)
+        probabilities[start : start + len(texts)] = model.predict_proba(texts)
         start += len(texts)
     return probabilities
 

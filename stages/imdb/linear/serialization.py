@@ -2,7 +2,7 @@
 
 A folder holds
 
-    config.json          the data, the classes, those that the model predicts, and the n-grams' size
+    config.json          the data, the classes and the size of the n-grams
     ngrams.txt           one n-gram per line; the number of the line, from 0, is its column
     weights.safetensors  weight [regressions × n-grams] and bias [regressions], float32
 """
@@ -35,12 +35,11 @@ ClassName = Annotated[str, StringConstraints(pattern=r"^\P{C}+$")]  # no termina
 
 
 class LinearConfig(ParamsSection):
-    """The content of `config.json`. `labels` are the indices of the classes with a regression."""
+    """The content of `config.json`."""
 
     model: Literal["linear"] = "linear"
     data_name: str
     classes: Annotated[list[ClassName], Field(min_length=2, max_length=MAX_CLASSES)]
-    labels: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=2)]
     ngrams: Annotated[int, Field(ge=1, le=3)]
 
 
@@ -51,8 +50,8 @@ class LinearModel:
     Attributes:
         config: The data, the classes and the size of the n-grams.
         columns: The column of each n-gram.
-        weight: float32 [regressions × n-grams]. There is one regression if two classes are
-            predicted, else one per predicted class.
+        weight: float32 [regressions × n-grams]. There is one regression if there are two classes,
+            else one per class.
         bias: float32 [regressions].
     """
 
@@ -74,26 +73,23 @@ class LinearModel:
             logits[i] += self.weight[:, columns].sum(axis=1, dtype=np.float64)
         positive = expit(logits)
         if positive.shape[1] == 1:
-            positive = np.hstack([1 - positive, positive])
-        else:  # one regression per class: the probabilities do not sum to 1 by themselves
-            positive /= positive.sum(axis=1, keepdims=True)
-        probabilities = np.zeros((len(texts), len(self.config.classes)))
-        probabilities[:, self.config.labels] = positive
-        return probabilities
+            return np.hstack([1 - positive, positive])
+        # With one regression per class, the probabilities do not sum to 1 by themselves.
+        return positive / positive.sum(axis=1, keepdims=True)
 
     def contributions(self, tokens: Sequence[str], label: int) -> tuple[dict[str, float], float]:
         """Return what each known n-gram of a text adds to a logit, and the bias.
 
         Args:
             tokens: The words of the text.
-            label: Index of the class. If two classes are predicted, there is only one logit, that
-                of the second, and `label` is ignored.
+            label: Index of the class. If there are two classes, there is only one logit, that of
+                the second, and `label` is ignored.
 
         Returns:
             The n-grams with their contributions, and the bias. They sum to the logit, because an
             n-gram counts once, however often it occurs.
         """
-        row = 0 if len(self.bias) == 1 else self.config.labels.index(label)
+        row = 0 if len(self.bias) == 1 else label
         ngrams = dict.fromkeys(extract_ngrams(tokens, self.size))
         return {
             ngram: float(self.weight[row, self.columns[ngram]])
@@ -124,7 +120,6 @@ def save_linear(model: "Pipeline", data_name: str, classes: Sequence[str], folde
     config = LinearConfig(
         data_name=data_name,
         classes=list(classes),
-        labels=[int(label) for label in model.classes_],
         ngrams=vectorizer.ngram_range[1],
     )
     with atomic_write(folder) as temporary:
@@ -156,14 +151,11 @@ def load_linear(folder: Path) -> LinearModel:
         raise UserError(f"{error.filename}: no such file; train the model: dvc repro") from None
     except (ValueError, KeyError, RecursionError, safetensors.SafetensorError) as error:
         raise UserError(f"{folder}: damaged ({error}); train again: dvc repro -f") from None
-    regressions = 1 if len(config.labels) == 2 else len(config.labels)
-    if max(config.labels) >= len(config.classes) or not all(
-        each.dtype == np.float32 and np.isfinite(each).all() for each in (weight, bias)
-    ):
+    if not all(each.dtype == np.float32 and np.isfinite(each).all() for each in (weight, bias)):
         raise UserError(
-            f"{folder}: damaged (a label without a class, or a weight that is not finite float32);"
-            " train again: dvc repro -f"
+            f"{folder}: damaged (a weight is not finite float32); train again: dvc repro -f"
         )
+    regressions = 1 if len(config.classes) == 2 else len(config.classes)
     for name, found, shape in (
         ("weight", weight.shape, (regressions, len(ngrams))),
         ("bias", bias.shape, (regressions,)),

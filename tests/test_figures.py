@@ -4,7 +4,6 @@ The curves and tables are in git. The points and the perceptrons are made again,
 seconds. The pictures of project 3 also need the networks trained on the reviews.
 """
 
-import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -67,9 +66,3 @@ def test_a_stage_draws_the_committed_pictures(stage: str, clone_with_perceptrons
         else:
             same = drawn.read_bytes() == committed.read_bytes()
             assert same, f"{picture} is not what `dvc repro {stage}` draws"
-
-
-def test_every_picture_of_the_readme_is_drawn_by_a_stage() -> None:
-    readme = (ROOT / "README.md").read_text("utf-8")
-    drawn = {picture for pictures in PICTURES.values() for picture in pictures}
-    assert set(re.findall(r'src="([^"]+)"', readme)) <= drawn

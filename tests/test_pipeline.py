@@ -80,7 +80,6 @@ LSTM = {"lstm", "predict@lstm", "evaluate@lstm", *AFTER_TRAINING}
         ("mlp.learning_rate", 0.01, MLP),
         ("imdb.mean.epochs", 4, MEAN),
         ("imdb.lstm.hidden_size", 9, {"pretrain"} | LSTM),
-        ("imdb.lstm.ngrams", 1, {"pretrain"} | LSTM),
         ("imdb.lstm.epochs", 4, LSTM),
         ("imdb.linear.C", 2.0, {"linear", "evaluate@linear"} | MEAN | LSTM),
         # The reviews are not tokenized again.
@@ -102,9 +101,7 @@ def test_a_parameter_reruns_the_stages_that_depend_on_it(
 @pytest.mark.parametrize(
     ("file", "expected"),
     [
-        ("stages/mlp_figures/points.py", {"mlp_figures"}),
         ("stages/imdb/figures/main.py", {"neighbours", "imdb_figures"}),
-        ("stages/plotting/style.py", {"mlp_figures", "imdb_figures"}),
         ("stages/imdb/training/trainer.py", MEAN | LSTM),
         ("stages/imdb/pretraining/language_model.py", {"pretrain"} | LSTM),
     ],
@@ -128,18 +125,6 @@ def test_the_same_parameters_give_the_same_bytes(clone: Clone, tmp_path: Path) -
     assert run.returncode == 0, run.stdout + run.stderr
     assert fork.lock() == clone.lock()
     assert fork.git("status", "--short") == ""
-
-
-def test_an_unknown_parameter_is_named_and_git_and_dvc_undo_it(project: Clone) -> None:
-    params = project.folder / "params.yaml"
-    content = params.read_text("utf-8")
-    params.write_text(content.replace("word_dropout:", "word_dropuot:"), "utf-8")
-    run = project.command("dvc", "repro", "lstm")
-    assert run.returncode != 0
-    assert "imdb.lstm.word_dropuot is not a known key" in run.stderr
-    project.git("checkout", ".")
-    project.dvc("checkout")
-    assert project.repro() == []
 
 
 def code_folders(stage: dict[str, Any]) -> list[Path]:

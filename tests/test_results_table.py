@@ -66,13 +66,12 @@ def test_the_table_replaces_what_is_between_the_markers() -> None:
         replace_between_markers(text.replace(END, ""), "new")
 
 
-@pytest.mark.parametrize("encoding", ["cp1252", "ascii"])
-def test_the_table_is_printed_with_any_encoding(root: Path, encoding: str) -> None:
+def test_the_table_is_printed_with_any_encoding(root: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "scripts.results_table"],
         capture_output=True,
         cwd=root,
-        env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONIOENCODING": encoding},
+        env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONIOENCODING": "ascii"},
         check=False,
     )
     assert done.returncode == 0, done.stderr

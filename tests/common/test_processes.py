@@ -78,21 +78,14 @@ def start(folder: Path, body: str, startup: float = 0.0) -> "subprocess.Popen[st
     )  # fmt: skip
 
 
-def test_the_initializer_runs_in_each_worker(tmp_path: Path) -> None:
-    process = start(tmp_path, "print(executor.submit(get_value).result())")
-    assert process.communicate(timeout=120) == ("7\n", "")
-    assert process.returncode == 0
-
-
 @pytest.mark.parametrize(
     ("body", "message"),
     [
         ("executor.submit(kill_self).result()", "a worker process was killed, probably because"),
         ("executor.submit(fail, 'a.csv: empty').result()", "a.csv: empty"),
-        ("executor.submit(bytes, 2**62).result()", "out of memory"),
         ("raise UserError('a.csv: empty')", "a.csv: empty"),
     ],
-    ids=["killed worker", "error in worker", "no memory in worker", "error in parent"],
+    ids=["killed worker", "error in worker", "error in parent"],
 )
 def test_a_failure_is_one_line_and_ends_busy_workers(
     tmp_path: Path, body: str, message: str
@@ -125,8 +118,7 @@ def test_a_bug_in_a_worker_keeps_its_traceback(tmp_path: Path) -> None:
     assert "ValueError: invalid literal" in stderr
 
 
-@pytest.mark.parametrize("sig", ["KILL", "TERM"])
-@pytest.mark.parametrize("startup", [0.0, 2.0])
+@pytest.mark.parametrize(("sig", "startup"), [("KILL", 0.0), ("TERM", 0.0), ("KILL", 2.0)])
 def test_workers_end_with_their_parent(tmp_path: Path, sig: str, startup: float) -> None:
     """Also while they are starting, before they watch their parent."""
     body = (

@@ -27,9 +27,6 @@ def lstm(folder: Path) -> SmallTraining:
     return SmallTraining(folder, "lstm", dropout=0.5, **COMMON)
 
 
-TRAININGS = pytest.mark.parametrize("make", [mean, lstm, SmallPretraining])
-
-
 class Stopped(Exception):  # noqa: N818  not an error
     pass
 
@@ -50,13 +47,18 @@ def stop_after(step: int, phase: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Checkpoint, "save", save)
 
 
-@TRAININGS
-@pytest.mark.parametrize("stops", [[(0, 1)], [(0, 5)], [(0, 3), (0, 4), (0, 11)], [(1, 2)]])
+@pytest.mark.parametrize(
+    ("make", "stops"),
+    [
+        (mean, [(0, 3), (0, 4), (0, 11)]),
+        (lstm, [(0, 3), (0, 4), (0, 11)]),
+        (lstm, [(1, 2)]),
+        (SmallPretraining, [(0, 3), (0, 4), (0, 11)]),
+    ],
+)
 def test_a_training_stopped_anywhere_ends_with_the_same_bits(
     make: Make, stops: list[tuple[int, int]], tmp_path: Path
 ) -> None:
-    if make is not lstm and stops == [(1, 2)]:
-        pytest.skip("it has one phase")
     expected = make(tmp_path / "whole").run()
     for phase, step in stops:
         with pytest.MonkeyPatch.context() as monkeypatch:
@@ -151,7 +153,4 @@ def test_the_fingerprint_depends_on_the_code_that_the_stage_imports(tmp_path: Pa
         change(name)
     assert current() == first
     change("imdb/training/trainer.py")
-    second = current()
-    assert second != first
-    change("imdb/corpus/corpus.py")
-    assert current() not in (first, second)
+    assert current() != first

@@ -10,7 +10,6 @@ import shlex
 import numpy as np
 import pandas as pd
 import pytest
-from PIL import Image
 
 from tests.clone import ROOT, Clone, copy_work_tree
 from tests.imdb.made_up import BAD, GOOD, OTHER
@@ -66,14 +65,6 @@ def test_the_map_has_words_of_every_class(three: Clone) -> None:
     certain = words[(words["model"] == "mean") & (words["probability"] > 0.5)]
     for name, typical in WORDS.items():
         assert {*typical} <= {*certain.loc[certain["predicted"] == name, "word"]}
-
-
-def test_the_figures_are_drawn_again_in_the_same_size(three: Clone, clone: Clone) -> None:
-    for name in ("3-model-mean", "3-model-LSTM", "3-evaluation", "3-words", "3-training"):
-        path = f"plots/{name}.png"
-        with Image.open(three.folder / path) as new, Image.open(clone.folder / path) as old:
-            assert new.size == old.size
-            assert new.tobytes() != old.tobytes()
 
 
 def test_predict_names_the_class(three: Clone) -> None:

@@ -1,12 +1,8 @@
 """The tokenizer, the format of the corpus, and the vocabulary."""
 
 import gc
-import mmap
-import subprocess
-import sys
 import tracemalloc
 import unicodedata
-from array import array
 from pathlib import Path
 
 import numpy as np
@@ -24,14 +20,11 @@ from stages.imdb.corpus.corpus import (
     group_train_val_split,
     load_corpus,
     write_ids,
-    write_offsets,
-    write_vocab,
 )
 from stages.imdb.corpus.tokenizer import TOKEN_PATTERN, tokenize
 from stages.imdb.download.main import write_reviews
 from stages.imdb.preprocess.tokenize import numericalize, tokenize_file
 from stages.imdb.preprocess.vocabulary import apply_vocab, build_vocab, oov_rate
-from tests.conftest import ROOT
 
 
 @pytest.mark.parametrize(
@@ -199,14 +192,6 @@ def test_the_size_of_the_blocks_does_not_change_the_corpus(
     pd.testing.assert_frame_equal(corpus.metadata, whole.metadata)
 
 
-def test_blocks_are_read_on_systems_without_madvise(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    tokens = tokenized(["a b", "c"], tmp_path)
-    monkeypatch.delattr(mmap, "MADV_DONTNEED", raising=False)  # as on Windows
-    assert [ids.tolist() for _, ids in tokens.iter_blocks()] == [[0, 1, 2]]
-
-
 def test_written_ids_do_not_stay_in_memory(tmp_path: Path) -> None:
     tracemalloc.start()
     try:
@@ -227,34 +212,6 @@ def test_the_words_of_a_row_group_do_not_stay_in_memory() -> None:
     finally:
         tracemalloc.stop()
         gc.enable()
-
-
-VOCABULARY = """
-import sys
-from pathlib import Path
-from resource import RUSAGE_SELF, getrusage
-from stages.imdb.corpus import corpus
-from stages.imdb.preprocess.vocabulary import apply_vocab, oov_rate
-corpus.BLOCK_REVIEWS = 500
-folder = Path(sys.argv[1])
-corpus.load_corpus(folder / "tokens")
-before = getrusage(RUSAGE_SELF).ru_maxrss
-oov_rate(apply_vocab(folder / "tokens", folder / "corpus", 1_000, 1), "train")
-print(getrusage(RUSAGE_SELF).ru_maxrss - before)
-"""
-
-
-def test_the_vocabulary_needs_memory_for_one_block_only(tmp_path: Path) -> None:
-    tokenized([""] * 50_000, tmp_path)
-    tokens = tmp_path / "tokens"
-    write_ids((np.arange(10**6, dtype=np.int32) % 500 for _ in range(50)), tokens)  # 200 MB
-    write_offsets(array("q", [1_000] * 50_000), tokens)
-    write_vocab((f"w{i}" for i in range(500)), tokens)
-    process = subprocess.run(
-        [sys.executable, "-c", VOCABULARY, tmp_path],
-        capture_output=True, text=True, cwd=ROOT, check=True,
-    )  # fmt: skip
-    assert int(process.stdout) * (1 if sys.platform == "darwin" else 1_024) < 100_000_000
 
 
 SMALL = ["a a a b b", "a b c", "rare c test", "a d d d d d d"]

@@ -97,8 +97,8 @@ def browser() -> Iterator[Browser]:
 def open_notebook(address: str, browser: Browser) -> Iterator[Open]:
     """Open a notebook and wait for its cells: `page = open_notebook("mlp_by_hand")`.
 
-    The tests of a module can share a page. At their end, every page must have run all cells without
-    an error, requested nothing from another machine, and fitted its width.
+    The tests of a module share a page. At their end, it must have run all cells without an error,
+    requested nothing from another machine, and fit a wide window and a phone.
     """
     problems: list[str] = []
     pages: list[Page] = []
@@ -147,14 +147,18 @@ def open_notebook(address: str, browser: Browser) -> Iterator[Open]:
         pytest.fail(f"{name}: the cells did not run to their end within a minute")
 
     yield open_
+    SCREENSHOTS.mkdir(exist_ok=True)
     for page in pages:
-        if (too_wide := excess_width(page)) > 0:
-            problems.append(f"{page.url}: the page is {too_wide} pixels too wide")
+        name = Path(urlsplit(page.url).query.partition("=")[2]).stem
+        for width in (WIDE, PHONE):
+            page.set_viewport_size({"width": width, "height": 900})
+            page.wait_for_timeout(500)  # the page is laid out again
+            too_wide = page.evaluate(f"{SCROLLED}.scrollWidth - {SCROLLED}.clientWidth")
+            if too_wide > 0:
+                problems.append(f"{name}: {too_wide} pixels too wide for a window of {width}")
+            height = page.evaluate(f"{SCROLLED}.scrollHeight")
+            page.set_viewport_size({"width": width, "height": height})
+            page.screenshot(path=SCREENSHOTS / f"{name}-{width}.png")
         page.remove_listener("console", on_console)  # closing the page ends its connection
         page.close()
     assert problems == []
-
-
-def excess_width(page: Page) -> int:
-    """Return by how many pixels a page is wider than its window."""
-    return int(page.evaluate(f"{SCROLLED}.scrollWidth - {SCROLLED}.clientWidth"))

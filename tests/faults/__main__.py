@@ -13,7 +13,6 @@ from io import StringIO
 from pathlib import Path
 
 from tests.clone import Clone, create_clone
-from tests.faults.archives import EXTRA, refusal_error
 from tests.faults.kills import KILLS, kill_until_finished
 from tests.faults.network import FAULTS, FILE, OTHER, download
 from tests.imdb.made_up import files, pack
@@ -54,16 +53,6 @@ def network_result(generator: random.Random, count: int) -> Result:
         if error:
             failures.append(f"{error} after {names}")
     return Result("network faults", count, failures)
-
-
-def archive_result(folder: Path) -> Result:
-    """Give the download stage archives with a member that the data set does not have."""
-    failures = []
-    for name, extra in EXTRA.items():
-        archive = pack(files(), folder / "hostile.tar.gz", extra)
-        if error := refusal_error(archive, folder / "stage"):
-            failures.append(f"{name}: {error}")
-    return Result("hostile archives", len(EXTRA), failures)
 
 
 def side_by_side_result(clone: Clone, folder: Path) -> Result:
@@ -110,7 +99,6 @@ def results(folder: Path, kills: int, seed: int) -> Iterator[Result]:
     """Yield the rows of the table, each as soon as it is known."""
     generator = random.Random(seed)  # noqa: S311  not for cryptography
     yield network_result(generator, 100)
-    yield archive_result(folder)
     archive = pack(files(), folder / "archive.tar.gz")
     content = archive.read_bytes()
     # The download takes some seconds, so that a kill can hit it too.

@@ -57,15 +57,14 @@ def test_download_runs_again_if_the_content_of_the_table_has_changed(project: Cl
     project.git("checkout", ".")
 
 
-def test_a_relative_path_in_another_folder_is_explained(project: Clone) -> None:
-    write_csv(TEXTS, project.folder / "mine.csv")
-    temp = ("exp", "run", "--temp", "download", "-S")
-    run = project.command("dvc", *temp, "imdb.source=mine.csv")
-    assert run.returncode != 0
-    assert run.stderr.count("error: ") == 1
-    assert "imdb.source = mine.csv: no such file in" in run.stderr
-    assert "--queue or --temp runs in another folder and needs the absolute path" in run.stderr
-    project.dvc(*temp, f"imdb.source={project.folder}/mine.csv")
+def test_a_relative_path_in_another_folder_is_explained(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)  # as `dvc exp run --temp` does
+    with pytest.raises(UserError) as error:
+        describe_source("mine.csv", OUTPUT)
+    assert f"imdb.source = mine.csv: no such file in {tmp_path}" in str(error.value)
+    assert "--temp runs in another folder and needs the absolute path" in str(error.value)
 
 
 def test_the_record_of_a_table_does_not_depend_on_its_folder(tmp_path: Path) -> None:

@@ -1,18 +1,10 @@
-"""Hostile archives. The download stage must refuse them and write nothing."""
+"""Hostile archives, which must be refused."""
 
 import gzip
 import io
-import os
-import subprocess
-import sys
 import tarfile
 from collections.abc import Callable
 from pathlib import Path
-
-import yaml
-
-from tests.clone import ROOT
-from tests.imdb.made_up import PER_CLASS
 
 Extra = Callable[[tarfile.TarFile], None]
 REVIEW = "aclImdb/train/pos/99_9.txt"
@@ -60,32 +52,3 @@ def bomb(path: Path, info: tarfile.TarInfo) -> Path:
     header = gzip.compress(info.tobuf(tarfile.USTAR_FORMAT), mtime=0)
     path.write_bytes(header + zeros * (info.size // (1 << 20) + 1))  # gzip files can be joined
     return path
-
-
-def refusal_error(archive: Path, folder: Path) -> str:
-    """Give an archive to the download stage; return "" if it refuses it in one line.
-
-    Args:
-        archive: What IMDB_ARCHIVE names.
-        folder: Where the stage runs; created if missing.
-    """
-    folder.mkdir(exist_ok=True)
-    params = yaml.safe_load((ROOT / "params.yaml").read_text("utf-8"))
-    params["imdb"]["archive"]["reviews_per_class"] = PER_CLASS
-    (folder / "params.yaml").write_text(yaml.safe_dump(params), "utf-8")
-    process = subprocess.run(
-        [
-            sys.executable, "-m", "stages.imdb.download.main", "--archive", "unused",
-            "--reviews", "data/reviews.parquet", "--metrics", "data/metrics.json",
-        ],
-        capture_output=True,
-        text=True,
-        cwd=folder,
-        env={**os.environ, "IMDB_ARCHIVE": str(archive), "PYTHONPATH": str(ROOT)},
-        check=False,
-    )  # fmt: skip
-    errors = [line for line in process.stderr.splitlines() if line.startswith("error: ")]
-    if process.returncode != 1 or len(errors) != 1 or "Traceback" in process.stderr:
-        return f"exit code {process.returncode}: {process.stderr[-200:]!r}"
-    written = [path.name for path in folder.iterdir() if path.name != "params.yaml"]
-    return f"written: {written}" if written else ""

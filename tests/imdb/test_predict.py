@@ -175,10 +175,11 @@ def test_predict_prints_one_line_per_model(
 
 
 def test_predict_escapes_what_the_output_encoding_lacks(models: list[Path]) -> None:
-    command = [sys.executable, "-m", "stages.imdb.predict", "--explain", "--model", models[1]]
+    args = ["--explain", "--model", str(models[1]), "a great фильм"]
     done = subprocess.run(
-        [*command, "a great фильм"], env={**os.environ, "PYTHONIOENCODING": "ascii"},
-        cwd=ROOT, capture_output=True, text=True, check=True,
+        [sys.executable, "-m", "stages.imdb.predict", *args], cwd=ROOT,
+        env={**os.environ, "PYTHONIOENCODING": "ascii"},
+        capture_output=True, text=True, check=True,
     )  # fmt: skip
     assert r"\u0444\u0438\u043b\u044c\u043c" in done.stdout
 

@@ -31,8 +31,7 @@ ROWS = [
     *((PIPELINE, name, spec.label) for name, spec in NETWORKS.items() if name not in README_MODELS),
     (PIPELINE, "lstm_ensemble", "ensemble of the LSTMs of all seeds"),
     (PIPELINE, "lstm_linear_ensemble", "ensemble of the LSTMs and the linear model"),
-    (LONGER, "lstm", "LSTM, trained longer (exploratory)"),
-    (LONGER, "lstm_ensemble", "ensemble of the LSTMs trained longer (exploratory)"),
+    (LONGER, "lstm", "bidirectional LSTM, trained longer"),
 ]
 
 

@@ -16,7 +16,7 @@ from benchmarks.worker import Contender, Data, ShuffledStream
 from stages.common.params import load_params
 from stages.imdb.corpus.corpus import PAD, Corpus
 from stages.imdb.corpus.params import Imdb
-from stages.imdb.engine.malloc import tune_malloc
+from stages.imdb.engine.cpu_tuning import tune_cpu
 from stages.imdb.models.classifiers import LSTMClassifier
 from stages.imdb.models.device import CPU, get_matmul_dtype, seed_everything
 from stages.imdb.training.trainer import evaluate
@@ -28,7 +28,7 @@ class Ours:
     """The code of the pipeline, with its parameters except for the sizes and the epochs."""
 
     def __init__(self, data: Data, seed: int) -> None:
-        tune_malloc()
+        tune_cpu()
         params = load_params(PARAMS, "imdb", Imdb)
         names = ("hidden_size", "batch_size", "max_length")
         sizes = {name: getattr(data, name) for name in names}

@@ -24,7 +24,7 @@ from stages.common.params import load_params
 from stages.common.progress import log
 from stages.imdb.corpus.corpus import Corpus, Indices, group_train_val_split, load_corpus
 from stages.imdb.corpus.params import Imdb
-from stages.imdb.engine.malloc import tune_malloc
+from stages.imdb.engine.cpu_tuning import tune_cpu
 from stages.imdb.models.classifiers import MeanEmbeddingClassifier
 from stages.imdb.models.device import seed_everything
 from stages.imdb.training.trainer import evaluate
@@ -113,7 +113,7 @@ def fastest(
 def main() -> None:
     args = harness.make_parser("mean", rounds=5).parse_args()
     threads = harness.limit_processors()
-    tune_malloc()
+    tune_cpu()
     params = load_params(harness.PARAMS, "imdb", Imdb)
     corpus = load_corpus(harness.CORPUS)
     train, val = group_train_val_split(corpus.metadata, VAL_FRACTION)

@@ -19,7 +19,7 @@ from benchmarks import harness
 from stages.common.params import load_params
 from stages.imdb.corpus.params import Imdb
 from stages.imdb.engine import optim
-from stages.imdb.engine.malloc import tune_malloc
+from stages.imdb.engine.cpu_tuning import tune_cpu
 from stages.imdb.models.classifiers import LSTMClassifier, MeanEmbeddingClassifier, Network
 from stages.imdb.models.device import CPU, autocast
 from stages.imdb.pretraining.language_model import LanguageModel, Sampler
@@ -108,7 +108,7 @@ def measure(params: Imdb, rounds: int) -> list[list[str]]:
 
 
 def main() -> None:
-    tune_malloc()
+    tune_cpu()
     params = load_params(harness.PARAMS, "imdb", Imdb)
     header = ["training step", OURS, TORCH, "PyTorch relative to ours"]
     print(f"One thread, medians of {ROUNDS} rounds. {harness.describe_machine('torch')}\n")

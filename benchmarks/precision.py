@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from benchmarks.harness import processor_name, run_interleaved, timeit
 from benchmarks.lstm import peak_flops
-from stages.imdb.engine.malloc import tune_malloc
+from stages.imdb.engine.cpu_tuning import tune_cpu
 from stages.imdb.models.device import CPU, autocast, get_matmul_dtype
 
 DTYPES = (torch.float32, torch.bfloat16)
@@ -37,7 +37,7 @@ def words_per_second(step: Callable[[], None]) -> float:
 
 
 def main() -> None:
-    tune_malloc()
+    tune_cpu()
     torch.set_num_threads(1)
     lstm = nn.LSTM(EMBEDDING_DIM, HIDDEN_SIZE, batch_first=True)
     embeddings = torch.randn(BATCH_SIZE, REVIEW_LEN, EMBEDDING_DIM, requires_grad=True)

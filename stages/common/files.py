@@ -43,7 +43,11 @@ def _remove(path: Path) -> None:
 
 
 def write_json(path: Path, content: Any) -> None:
-    """Write JSON with sorted keys and floats rounded to six significant digits."""
+    """Write JSON with sorted keys and floats rounded to six significant digits.
+
+    Raises:
+        ValueError: If a float is not finite.
+    """
     text = json.dumps(_round_floats(content), indent=2, sort_keys=True, ensure_ascii=False) + "\n"
     with atomic_write(path) as temporary:
         temporary.write_text(text, encoding="utf-8")

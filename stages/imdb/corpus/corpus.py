@@ -110,7 +110,7 @@ class Corpus:
             ends = self.offsets[start : start + BLOCK_REVIEWS + 1]
             yield slice(start, start + BLOCK_REVIEWS), self.ids[ends[0] : ends[-1]]
             mapped = getattr(self.ids.base, "base", None)  # of the np.memmap in `load_corpus`
-            if isinstance(mapped, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
+            if isinstance(mapped, mmap.mmap):
                 mapped.madvise(mmap.MADV_DONTNEED)
 
     def word_counts(self, indices: Indices) -> Indices:

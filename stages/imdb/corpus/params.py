@@ -35,9 +35,7 @@ def known_source(source: str) -> str:
     return source
 
 
-Source = Annotated[
-    str, AfterValidator(known_source), Field(json_schema_extra={"pattern": SOURCE_PATTERN})
-]
+Source = Annotated[str, AfterValidator(known_source)]
 
 
 def unique(seeds: list[int]) -> list[int]:
@@ -162,11 +160,7 @@ class Imdb(ParamsSection):
     linear: Linear
     embedding_dim: Annotated[int, Field(ge=2, le=4_096)]  # the map of words has two dimensions
     validation: Annotated[float, Field(ge=0, le=0.5)]
-    seeds: Annotated[
-        list[Seed],
-        Field(min_length=1, max_length=100, json_schema_extra={"uniqueItems": True}),
-        AfterValidator(unique),
-    ]
+    seeds: Annotated[list[Seed], Field(min_length=1, max_length=100), AfterValidator(unique)]
     train: Compute
     mean: TrainingParams
     pretrain: Pretrain

@@ -74,6 +74,8 @@ class TrainState(Generic[NetworkT]):
         torch.default_generator.manual_seed(seed)
         if torch.cuda.is_initialized():
             torch.cuda.manual_seed(seed)
+        if torch.backends.mps.is_available():
+            torch.mps.manual_seed(seed)
         return rng
 
     def accumulate(self, **values: float) -> None:

@@ -29,6 +29,7 @@ def launch(module: str, num_processes: int, device: torch.device) -> None:
     """Run `python -m module` with this process's arguments in several processes, by torchrun.
 
     Raises:
+        UserError: If the device is `mps`.
         SystemExit: If a process failed more than MAX_RESTARTS times or hit a UserError.
     """
     if device.type == "mps":
@@ -66,12 +67,7 @@ def process_group(device: torch.device) -> Iterator[None]:
         return
     exit_with_parent(psutil.Process())  # torchrun's processes survive it if it is killed
     try:
-        interface = os.environ.get("GLOO_SOCKET_IFNAME")
-        if interface and interface not in psutil.net_if_addrs():
-            raise UserError(
-                f"GLOO_SOCKET_IFNAME={interface}: this machine has no such network interface;"
-                f" use one of {', '.join(psutil.net_if_addrs())}"
-            )
+        check_network_interfaces()
         distributed.init_process_group("cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo")
         if is_main_process() and (restarts := os.environ.get("TORCHELASTIC_RESTART_COUNT")) != "0":
             log(f"a training process failed or was killed; restart {restarts} of all processes")
@@ -88,6 +84,20 @@ def process_group(device: torch.device) -> Iterator[None]:
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(0)
+
+
+def check_network_interfaces() -> None:
+    """Check the names in GLOO_SOCKET_IFNAME, which may be several: `eth0,eth1`.
+
+    Raises:
+        UserError: If this machine has no such network interface.
+    """
+    names = os.environ.get("GLOO_SOCKET_IFNAME", "")
+    if names and not {*names.split(",")} <= {*psutil.net_if_addrs()}:
+        raise UserError(
+            f"GLOO_SOCKET_IFNAME={names}: this machine has no such network interface;"
+            f" use one of {', '.join(psutil.net_if_addrs())}"
+        )
 
 
 def local_world_size() -> int:

@@ -186,14 +186,28 @@ class HashedBigramEmbedding(nn.Embedding):
         return super().forward(self.buckets(ids))
 
     def buckets(self, ids: Tensor) -> Tensor:
-        """Return the row of the bigram that ends at each word, int64 [batch × review_len]."""
+        """Return the row of the bigram that ends at each word; 0 at the first word.
+
+        Args:
+            ids: int [batch × review_len].
+
+        Returns:
+            int64 [batch × review_len].
+        """
         return F.pad(bigram_buckets(ids, self.num_embeddings - 1), (1, 0))
 
 
 def sum_embeddings(embedding: nn.Embedding, ids: Tensor) -> Tensor:
-    """Return the sum of the embeddings of each row of `ids`, [batch × embedding_dim].
+    """Return the sum of the embeddings of each row of ids.
 
     Each distinct id is looked up once, so that its gradient is one row.
+
+    Args:
+        embedding: With weights [ids × embedding_dim].
+        ids: int [batch × review_len].
+
+    Returns:
+        float32 [batch × embedding_dim].
     """
     distinct, inverse = torch.unique(ids, return_inverse=True)
     rows = F.embedding(distinct, embedding.weight, embedding.padding_idx, sparse=embedding.sparse)

@@ -101,7 +101,8 @@ def load_pretrained(network: Network, path: Path) -> None:
     """Load the weights of a language model; the output layer keeps its initial weights.
 
     Raises:
-        UserError: If the weights are of another network or another size.
+        UserError: If the file is missing or damaged, or the weights are of another network or
+            another size.
     """
     weights, expected = load_weights(path), network.state_dict()
     output = {name: expected.pop(name) for name in [*expected] if name.startswith("output.")}

@@ -28,7 +28,7 @@ from stages.imdb.corpus.corpus import (
 from stages.imdb.corpus.params import Imdb
 from stages.imdb.engine import distributed, launcher
 from stages.imdb.engine.checkpoint import Checkpoint, training_fingerprint
-from stages.imdb.engine.malloc import tune_malloc
+from stages.imdb.engine.cpu_tuning import tune_cpu
 from stages.imdb.engine.parallel import train_side_by_side
 from stages.imdb.models.device import get_device, get_matmul_dtype
 from stages.imdb.pretraining.language_model import LanguageModel
@@ -62,7 +62,7 @@ def pretrain(args: argparse.Namespace, params: Imdb, corpus: Corpus) -> None:
             # after the other on two threads.
             train_side_by_side(train, directions)
         else:
-            tune_malloc()
+            tune_cpu()
             torch.set_num_threads(max(1, params.pretrain.threads // launcher.local_world_size()))
             for direction in directions:
                 train(direction)

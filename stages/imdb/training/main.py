@@ -23,7 +23,7 @@ from stages.imdb.corpus.corpus import Corpus, group_train_val_split, load_corpus
 from stages.imdb.corpus.params import Imdb
 from stages.imdb.engine import distributed, launcher
 from stages.imdb.engine.checkpoint import training_fingerprint
-from stages.imdb.engine.malloc import tune_malloc
+from stages.imdb.engine.cpu_tuning import tune_cpu
 from stages.imdb.engine.parallel import train_side_by_side
 from stages.imdb.models.device import get_device
 from stages.imdb.models.registry import NETWORKS
@@ -73,7 +73,7 @@ def train_model(args: argparse.Namespace, params: Imdb, corpus: Corpus) -> None:
                 f" unlabelled; on {device.type} in {config.trained_precision}"
             )
         if distributed.world_size() > 1 or device.type != "cpu":
-            tune_malloc()
+            tune_cpu()
             torch.set_num_threads(1)
             for job in jobs:
                 train_network(job)

@@ -11,15 +11,15 @@ import sys
 ONEDNN_ENV = {"ONEDNN_PRIMITIVE_CACHE_CAPACITY": "32"}
 
 # Environment of worker processes that train side by side. Memory comes from the system in large
-# pages: nearly as fast as `tune_malloc`, and each process takes a tenth less memory.
+# pages: nearly as fast as `tune_cpu`, and each process takes a tenth less memory.
 HUGEPAGES_ENV = {
     "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1:glibc.malloc.arena_max=1",
     **ONEDNN_ENV,
 }
 
 
-def tune_malloc() -> None:
-    """Keep freed memory for the next batch. Call it before the first batch.
+def tune_cpu() -> None:
+    """Keep freed memory for the next batch, and set oneDNN's cache. Call it before the first batch.
 
     Every batch allocates the same hundreds of megabytes. By default glibc returns them to the
     system, which then clears every page again. Keeping them makes the training of an LSTM 1.25

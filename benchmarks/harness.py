@@ -1,7 +1,7 @@
 """Shared by all benchmarks: interleaved timing, memory measurement and Markdown reports.
 
 All contenders run on the same processors (`limit_processors`) and take turns (`run_interleaved`),
-so that whatever slows the machine for a while slows all of them.
+so that a slow phase of the machine affects all of them.
 """
 
 import argparse

@@ -87,7 +87,7 @@ def to_markdown(results: pd.DataFrame, gains: Gains) -> str:
     lines += [
         "",
         f"LSTM − mean: {over_mean}. LSTM − linear: {over_linear}.",
-        f"For the intervals, both the seeds and the test {noun}s are resampled.",
+        f"With several seeds, the interval resamples both the seeds and the test {noun}s.",
     ]
     return "\n".join(lines)
 

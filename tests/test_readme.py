@@ -167,6 +167,11 @@ def test_the_gains_on_equal_inputs_are_those_of_the_table() -> None:
     assert sentence in " ".join(README.split())
 
 
+def test_the_interval_of_the_gain_is_above_one_point() -> None:
+    gain = json.loads((ROOT / "metrics/imdb_gain.json").read_text("utf-8"))["gain"]
+    assert ("the whole interval is above one point" in README) == (gain["low"] > 1)
+
+
 def test_the_digits_are_those_of_the_metrics() -> None:
     text = " ".join(README.split())
     digits = metrics("gradients")["gradient_digits"]

@@ -58,6 +58,7 @@ def test_the_digest_depends_on_the_reviews_but_not_on_their_order_in_the_archive
         ("a sparse file", "link, device or sparse"),
         ("a duplicate name", "aclImdb/train/pos has 41 reviews, not 40"),
         ("a duplicate number", "aclImdb/train/pos has 41 reviews, not 40"),
+        ("an empty review", "aclImdb/train/pos has 41 reviews, not 40"),
         ("one review too many", "aclImdb/train/pos has 41 reviews, not 40"),
         ("an unknown folder", "aclImdb/test/unsup has 1 reviews, not 0"),
         ("a review that is not UTF-8", "damaged or truncated .*'utf-8' codec"),

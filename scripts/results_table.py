@@ -87,7 +87,8 @@ def to_markdown(results: pd.DataFrame, gains: Gains) -> str:
     lines += [
         "",
         f"LSTM − mean: {over_mean}. LSTM − linear: {over_linear}.",
-        f"With several seeds, the interval resamples both the seeds and the test {noun}s.",
+        f"With several seeds, the interval resamples the seeds and the test {noun}s; for an"
+        f" ensemble, the {noun}s only.",
     ]
     return "\n".join(lines)
 

@@ -74,13 +74,6 @@ def test_the_contenders_get_every_training_review_and_no_test_review(
         assert np.array_equal(getattr(loaded, name), field)
 
 
-def test_a_stream_has_each_review_once_per_epoch() -> None:
-    stream = worker.ShuffledStream(np.arange(7), seed=0)
-    taken = np.concatenate([stream.take(3) for _ in range(7)])
-    for epoch in taken.reshape(3, 7):
-        assert sorted(epoch) == list(range(7))
-
-
 @pytest.mark.parametrize("contender", [lstm_torch.Ours, lstm_torch.Recipe])
 def test_a_contender_counts_the_words_and_can_restart(
     data: worker.Data, contender: type[lstm_torch.Ours | lstm_torch.Recipe]
@@ -133,58 +126,6 @@ def test_our_loop_trains_the_weights_that_the_pipeline_trains(
     assert len(words) == state.step
     for name, weight in expected.state_dict().items():
         assert torch.equal(network.state_dict()[name], weight)
-
-
-class Improving:
-    """A contender whose accuracy is one percent per batch."""
-
-    def __init__(self) -> None:
-        self.restart()
-
-    def restart(self) -> None:
-        self.batches = 0
-
-    def train(self, num_batches: int) -> int:
-        self.batches += num_batches
-        return 10 * num_batches
-
-    def accuracy(self) -> float:
-        return self.batches / 100
-
-
-@pytest.mark.parametrize(
-    ("target", "limit", "accuracy"),
-    [(0.12, 1e9, 0.15), (2.0, 1e9, 0.4), (2.0, 0.0, 0.05)],
-    ids=["target reached", "all checks done", "limit reached"],
-)
-def test_time_to_accuracy_ends(target: float, limit: float, accuracy: float) -> None:
-    result = worker.time_to_accuracy(Improving(), 5, 8, target, limit)
-    assert result["accuracy"] == accuracy
-    assert result["seconds"] > 0
-
-
-def test_a_worker_prints_its_result_as_json(
-    data: worker.Data,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    worker.save_data(data, tmp_path / "data.npz")
-    results = []
-    for options in (["--seconds", "1e-9"], ["--target", "0.5"]):
-        monkeypatch.setattr(sys, "argv", ["worker", "ours", str(tmp_path / "data.npz"), *options])
-        worker.main(lambda data, args: Improving())
-        results.append(json.loads(capsys.readouterr().out.splitlines()[-1]))
-    assert results[0]["tokens"] == 10
-    # 4 batches per epoch, one per check, at most 24 checks.
-    assert results[1]["accuracy"] == worker.MAX_EPOCHS * worker.CHECKS_PER_EPOCH / 100
-
-
-def test_the_processes_of_a_contender_run_at_the_same_time() -> None:
-    code = "import json, sys; print('noise'); print(json.dumps(sys.argv[1:]))"
-    results = lstm.run_contender([sys.executable, "-c", code], 3, 2, "--seconds", 1)
-    expected = [["--threads", "3", "--seed", seed, "--seconds", "1"] for seed in ("1", "2")]
-    assert list(map(list, results)) == expected
 
 
 def test_the_time_of_several_processes_is_that_of_the_last() -> None:
@@ -318,42 +259,6 @@ def test_turns_are_interleaved_and_warm_ups_are_not_counted() -> None:
     assert harness.run_interleaved(contenders, 2, warm_ups=1) == {"a": [3, 5], "b": [4, 6]}
     assert calls == list("ababab")
     assert harness.median_ratio([2, 30, 4], [1, 10, 1]) == 3
-
-
-def test_a_contender_that_cannot_run_is_left_out() -> None:
-    def fail() -> float:
-        raise harness.UnavailableError("no wheel for this system")
-
-    contenders = {"ours": lambda: 1.0, "theirs": fail}
-    assert harness.drop_unavailable(contenders) == [["theirs: left out, no wheel for this system"]]
-    assert [*contenders] == ["ours"]
-
-
-def test_the_memory_of_all_children_is_added_up() -> None:
-    hold = "import time; x = bytearray(b'1' * 80_000_000); time.sleep(2)"
-    code = f"""
-import subprocess, sys
-children = [subprocess.Popen([sys.executable, "-c", {hold!r}]) for _ in range(2)]
-print([child.wait() for child in children])
-"""
-    stats = harness.run_monitored([sys.executable, "-c", code])
-    assert stats.output == "[0, 0]\n"
-    assert not stats.timed_out
-    assert stats.memory > 160_000_000
-
-
-def test_a_process_is_stopped_after_the_timeout() -> None:
-    code = "import time; print('started', flush=True); time.sleep(60)"
-    stats = harness.run_monitored([sys.executable, "-c", code], timeout=1.0)
-    assert stats.timed_out
-    assert stats.seconds < 30
-    assert stats.output == "started\n"
-
-
-def test_a_command_that_fails_is_reported_with_its_last_line() -> None:
-    code = "import sys; print('no room', file=sys.stderr); sys.exit(3)"
-    with pytest.raises(harness.UnavailableError, match="exit code 3: no room"):
-        harness.run_monitored([sys.executable, "-c", code])
 
 
 def test_the_memory_of_each_stage_is_reported(

@@ -16,7 +16,7 @@ from stages.common.errors import UserError, run_main
 from stages.common.params import load_params
 from stages.common.progress import log
 from stages.mlp_figures.boundary import boundary_figure
-from stages.mlp_figures.losses import loss_accuracy_figure
+from stages.mlp_figures.losses import loss_accuracy_figure, read_curves
 from stages.mlp_figures.points import COLORS, points_figure
 from stages.mlp_numpy.history import Dataset, train_and_log
 from stages.mlp_numpy.model import ACTIVATIONS, Weights
@@ -35,7 +35,7 @@ def load_and_split(path: Path, test_size: float, seed: int) -> tuple[Dataset, li
     """Read points and split them into training and test points.
 
     Returns:
-        The points, and the names of their classes.
+        The points, and the names of their classes for the legends.
 
     Raises:
         UserError: If the file is wrong, or a network cannot be trained on its points or drawn.
@@ -59,7 +59,8 @@ def load_and_split(path: Path, test_size: float, seed: int) -> tuple[Dataset, li
             f"{path}: {len(X)} points cannot be split into training and test points of all"
             f" {len(names)} classes; add points or choose a test size nearer 0.5"
         ) from None
-    return Dataset(X, labels, X_test, test_labels, len(names)), names
+    shown = [legend_name(name) for name in printable_classes(names)]
+    return Dataset(X, labels, X_test, test_labels, len(shown)), shown
 
 
 def standardize(data: Dataset) -> tuple[Dataset, NDArray[np.float64], NDArray[np.float64]]:
@@ -111,17 +112,17 @@ def main() -> None:
 
     data, names = load_and_split(args.csv, test_size, seed)
     scaled, mean, std = standardize(data)
+    live = args.out / "curves"  # DVCLive deletes files such as params.yaml from its folder
     last = train_and_log(
-        train(scaled, mlp, []), scaled, args.out, args.out / "accuracy.json", args.csv.stem
+        train(scaled, mlp, []), scaled, live, args.out / "accuracy.json", args.csv.stem
     )
     # Z1 = (X - mean) / std @ W1 + b1, rearranged for points in their own units.
     W1 = last.weights.W1 / std[:, None]
     weights = Weights(W1, last.weights.b1 - mean @ W1, last.weights.W2, last.weights.b2)
     X, labels, X_test, test_labels, _ = data
-    names = [legend_name(name) for name in printable_classes(names)]
     figures = {
         "input_data": points_figure(X, labels, X_test, test_labels, names),
-        "loss_accuracy": loss_accuracy_figure(args.out),
+        "loss_accuracy": loss_accuracy_figure(read_curves(live)),
         "boundary": boundary_figure(weights, mlp.activation, X_test, test_labels, names),
     }
     for name, figure in figures.items():

@@ -48,7 +48,10 @@ def test_any_units_and_labels_are_learned_and_drawn(
     labels: tuple[str, ...],
 ) -> None:
     path = write_points(tmp_path / "mine.csv", scale, labels)
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "params.yaml").touch()
     out = draw(monkeypatch, path, "--epochs=20", "--test-size=0.25", "--seed=3")
+    assert (out / "params.yaml").exists(), "other files in the folder stay"
     accuracy = json.loads((out / "accuracy.json").read_text())["mine"]["acc"]
     assert accuracy > 0.95
     assert {file.name for file in out.glob("*.png")} == PICTURES

@@ -128,6 +128,9 @@ def _read_table(path: Path) -> pd.DataFrame:
     missing = [column for column in COLUMNS if column not in table.columns]
     if missing:
         raise UserError(f"{path}: no column {', '.join(missing)}; found {', '.join(table.columns)}")
+    twice = table.columns[table.columns.duplicated() & table.columns.isin(COLUMNS)]
+    if len(twice):
+        raise UserError(f"{path}: more than one column {twice[0]}; rename or remove one")
     if table.empty:
         raise UserError(f"{path}: no points, only a header; add at least one line")
     table = table[list(COLUMNS)].apply(lambda column: column.fillna("").str.strip())

@@ -1,4 +1,4 @@
-"""Five classic data sets of points in the plane; all but blobs need a curved decision boundary."""
+"""Five classic data sets of points in the plane; no straight line separates any but blobs."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,9 +47,9 @@ def generate(
 def _spirals(
     n_samples: int, noise: float, n_classes: int, rng: np.random.Generator
 ) -> LabeledPoints:
-    """Return one arm per class: three quarters of a turn, from near the center to radius 1."""
+    """Return one arm per class: almost two thirds of a turn, from near the center to radius 1."""
     labels = np.arange(n_samples) % n_classes
-    # The outer part of an arm is longer. The square root spreads the points evenly along it.
+    # The outer part of an arm is longer. The square root spreads the points more evenly.
     radius = np.sqrt(rng.uniform(0.02, 1, n_samples))
     angle = 2 * np.pi * (0.75 * radius + labels / n_classes)
     X = radius[:, None] * np.column_stack([np.cos(angle), np.sin(angle)])
@@ -57,7 +57,7 @@ def _spirals(
 
 
 def _xor(n_samples: int, noise: float, rng: np.random.Generator) -> LabeledPoints:
-    """Return points of a square; the class is 1 where the signs of x1 and x2 differ."""
+    """Return points of a square; the class is 1 where the signs differ, before the noise."""
     X = rng.uniform(-1, 1, (n_samples, 2))
     labels = ((X[:, 0] > 0) != (X[:, 1] > 0)).astype(np.int64)
     return X + noise * rng.standard_normal(X.shape), labels
@@ -78,7 +78,8 @@ def split(
         The points and classes of the training set, and those of the test set.
 
     Raises:
-        ValueError: If one of the sets would have fewer points than there are classes.
+        ValueError: If one of the sets would have fewer points than there are classes, or a class
+            has only one point.
     """
     X_train, X_test, train_labels, test_labels = train_test_split(
         X, labels, test_size=test_size, random_state=seed, stratify=labels

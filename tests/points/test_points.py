@@ -112,6 +112,7 @@ def test_columns_may_have_any_order_and_others_are_ignored(tmp_path: Path) -> No
         ('x1,x2,label\n"0,5",0,0\n0,0,1\n', "'0,5' is not a finite number (decimals need a point)"),
         ("x1,x2,label\n0,0,0\n0,0\n", "point 2, column label: '' is not a finite number"),
         ('x1,x2,label\n0,0,0\n"1,1,0\n', "not a CSV file"),
+        ("x1,x2,label,Label\n0,0,0,1\n", "more than one column label; rename or remove one"),
         ("x1,x2,label\n0,0,0,0,0\n0,0,0\n", "not a CSV file"),
     ],
 )

@@ -125,17 +125,17 @@ def _(activation, batch, data, epochs, hidden, momentum, rate):
     )  # fmt: skip
     history: list[model.Weights] = []
     curves: dict[str, list[float]] = {
-        name: [] for name in ("train loss", "test loss", "train accuracy", "test accuracy")
+        name: [] for name in ("train/loss", "test/loss", "train/acc", "test/acc")
     }
     with np.errstate(all="ignore"):  # a high learning rate may overflow
         for result in train(data, mlp, history):
             log_test = result.log_probabilities(data.X_test)
-            curves["train loss"].append(result.loss)
-            curves["test loss"].append(
+            curves["train/loss"].append(result.loss)
+            curves["test/loss"].append(
                 model.loss(log_test, model.one_hot(data.test_labels, data.n_classes))
             )
-            curves["train accuracy"].append(accuracy(result.log_probabilities(data.X), data.labels))
-            curves["test accuracy"].append(accuracy(log_test, data.test_labels))
+            curves["train/acc"].append(accuracy(result.log_probabilities(data.X), data.labels))
+            curves["test/acc"].append(accuracy(log_test, data.test_labels))
     return curves, history, mlp
 
 
@@ -166,7 +166,7 @@ def _(curves, data, epoch, history, mlp, names):
                     show.image(
                         show.curves_figure(curves, epoch.value),
                         f"Loss and accuracy over {mlp.epochs} epochs; the last training loss is"
-                        f" {curves['train loss'][-1]:.3f} nats",
+                        f" {curves['train/loss'][-1]:.3f} nats",
                         480,
                     ),
                 ],
@@ -306,12 +306,12 @@ def _(curves, data, mlp, switches):
                 [
                     mo.stat(
                         f"{judged.accuracy:.1%}", label="test accuracy", bordered=True,
-                        caption=f"{curves['test accuracy'][-1]:.1%} with the right code",
+                        caption=f"{curves['test/acc'][-1]:.1%} with the right code",
                     ),
                     mo.stat(f"{judged.loss:.3g}", label="training loss, nats", bordered=True,
-                            caption=f"{curves['train loss'][-1]:.3g} with the right code"),
+                            caption=f"{curves['train/loss'][-1]:.3g} with the right code"),
                     mo.stat(judged.digits, label="digits of the gradient check", bordered=True,
-                            caption="11 or more with the right code"),
+                            caption="about 11 with the right code"),
                 ],
                 wrap=True, justify="start",
             ),

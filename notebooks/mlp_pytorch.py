@@ -24,7 +24,8 @@ with app.setup:
     from stages.mlp_numpy.params import MLP
     from stages.mlp_numpy.train import train
     from stages.mlp_torch import by_hand, module, sequential
-    from stages.mlp_torch.train import VERSIONS, log_probabilities
+    from stages.mlp_torch.train import VERSIONS
+    from stages.mlp_torch.train import train as train_torch
     from stages.points.generate import generate, split
 
     SEED = 7
@@ -107,25 +108,9 @@ def _():
 @app.function
 def train_version(name: str, data: Dataset, mlp: MLP) -> tuple[list[float], float]:
     """Train a network from the weights of project 1; return its losses and its test accuracy."""
-    if name == "numpy":
-        results = [(r.loss, r.log_probabilities(data.X_test)) for r in train(data, mlp, [])]
-    else:
-        rng = np.random.default_rng(mlp.seed)
-        weights = model.init_weights(data.X.shape[1], mlp.hidden_size, data.n_classes, rng)
-        batches = model.minibatches(len(data.X), mlp.batch_size, mlp.epochs, rng)
-        results = [
-            (loss, log_probabilities(network, data.X_test))
-            for loss, network, _ in VERSIONS[name](
-                torch.from_numpy(data.X),
-                torch.from_numpy(data.labels),
-                autograd_walk.tensors(weights),
-                mlp.activation,
-                ([torch.from_numpy(indices) for indices in epoch] for epoch in batches),
-                mlp.learning_rate,
-                mlp.momentum,
-            )
-        ]
-    return [loss for loss, _ in results], accuracy(results[-1][1], data.test_labels)
+    results = [*(train(data, mlp, []) if name == "numpy" else train_torch(name, data, mlp))]
+    log_A2 = results[-1].log_probabilities(data.X_test)
+    return [result.loss for result in results], accuracy(log_A2, data.test_labels)
 
 
 @app.cell(hide_code=True)

@@ -16,6 +16,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from steps import Step, Values, numerical_gradient
 
+from stages.mlp_figures.losses import loss_accuracy_figure
 from stages.mlp_figures.points import scatter
 from stages.mlp_numpy.gradcheck import matching_digits, relative_error
 from stages.mlp_numpy.history import Dataset
@@ -48,22 +49,12 @@ def curves_figure(curves: Mapping[str, Sequence[float]], epoch: int) -> Figure:
     """Draw loss and accuracy over the epochs, and a line at one epoch.
 
     Args:
-        curves: Values after each epoch, by name: train loss, test loss, train accuracy and test
-            accuracy; losses in nats, accuracies as fractions.
+        curves: As in `loss_accuracy_figure`.
         epoch: The epoch to mark; 0 is before training.
     """
-    figure, (left, right) = plt.subplots(1, 2, figsize=(style.WIDTH, 2.5))
-    for axes, name, scale in ((left, "loss", 1), (right, "accuracy", 100)):
-        for split, line in (("train", "-"), ("test", "--")):
-            values = scale * np.array(curves[f"{split} {name}"])
-            axes.plot(np.arange(1, len(values) + 1), values, line, label=split)
+    figure = loss_accuracy_figure(curves)
+    for axes in figure.axes:
         axes.axvline(epoch, color=style.GREY, linewidth=1)
-        axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
-        axes.set_xlabel("epoch")
-    left.set(ylabel="loss (nats per point)")
-    left.set_ylim(bottom=0)
-    left.legend()
-    right.set(ylabel="accuracy (%)")
     return figure
 
 

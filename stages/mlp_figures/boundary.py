@@ -55,7 +55,7 @@ def draw_boundary(
 
     # 0 where all classes are equally probable, 1 where the probability of one is 1.
     certainty = (A2.max(axis=1) - 1 / n_classes) / (1 - 1 / n_classes)
-    colors = np.array([to_rgb(COLORS[c % len(COLORS)]) for c in range(n_classes)])
+    colors = np.array([to_rgb(color) for color in COLORS[:n_classes]])
     image = 1 - BACKGROUND_ALPHA * certainty[:, None] * (1 - colors[A2.argmax(axis=1)])
     axes.imshow(
         image.reshape(GRID_SIZE, GRID_SIZE, 3),

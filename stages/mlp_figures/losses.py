@@ -1,11 +1,13 @@
 """Figures of the learning curves: of project 1, and of project 2 compared with project 1."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
+from numpy.typing import ArrayLike, NDArray
 
 from stages.mlp_numpy.history import max_loss_difference, read_history
 from stages.plotting import style
@@ -24,11 +26,18 @@ LINE_STYLES = [
 ]
 
 
-def loss_accuracy_figure(live_dir: Path) -> Figure:
+def read_curves(live_dir: Path) -> dict[str, NDArray[np.float64]]:
+    """Read the learning curves for `loss_accuracy_figure` from the live folder of a training."""
+    names = ("train/loss", "test/loss", "train/acc", "test/acc")
+    return {name: read_history(live_dir, name) for name in names}
+
+
+def loss_accuracy_figure(curves: Mapping[str, ArrayLike]) -> Figure:
     """Draw loss and accuracy of the training and the test points over the epochs.
 
     Args:
-        live_dir: Live folder of the training.
+        curves: Values after each epoch: train/loss and test/loss in nats, train/acc and test/acc as
+            fractions.
     """
     figure, (left, right) = plt.subplots(1, 2, figsize=(style.WIDTH, 2.7))
     for axes, name, ylabel, scale in (
@@ -36,7 +45,7 @@ def loss_accuracy_figure(live_dir: Path) -> Figure:
         (right, "acc", "accuracy (%)", 100),
     ):
         for split, line in (("train", "-"), ("test", "--")):
-            values = scale * read_history(live_dir, f"{split}/{name}")
+            values = scale * np.asarray(curves[f"{split}/{name}"])
             axes.plot(np.arange(1, len(values) + 1), values, line, label=split)
         axes.set(xlabel="epoch", ylabel=ylabel)
         axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))

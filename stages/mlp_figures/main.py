@@ -6,7 +6,12 @@ from pathlib import Path
 from stages.common.errors import run_main
 from stages.mlp_figures.boundary import boundaries_figure, boundary_figure, save_animation
 from stages.mlp_figures.equation_sheets import backward_figure, forward_figure
-from stages.mlp_figures.losses import VERSION_NAMES, loss_accuracy_figure, loss_difference_figure
+from stages.mlp_figures.losses import (
+    VERSION_NAMES,
+    loss_accuracy_figure,
+    loss_difference_figure,
+    read_curves,
+)
 from stages.mlp_figures.points import class_names, points_figure
 from stages.mlp_numpy.weights import load_weights
 from stages.plotting.style import save_png
@@ -37,7 +42,7 @@ def main() -> None:
         "1-input_data": points_figure(X, labels, X_test, test_labels, names),
         "1-BP1": forward_figure(),
         "1-BP2": backward_figure(),
-        "1-loss_accuracy": loss_accuracy_figure(args.numpy),
+        "1-loss_accuracy": loss_accuracy_figure(read_curves(args.numpy)),
         "1-boundary": boundary_figure(weights, activation, X_test, test_labels, names),
         "2-Pytorch": loss_difference_figure(args.numpy, args.torch),
         "2-boundary": boundaries_figure(networks, X_test, test_labels),

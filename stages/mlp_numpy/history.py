@@ -43,7 +43,7 @@ def load_data(train: Path, test: Path, batch_size: int) -> Dataset:
 
 
 class EpochResult(NamedTuple):
-    """The state of a network after an epoch."""
+    """The state of a network after an epoch. The next epoch changes the weights in place."""
 
     loss: float  # mean over the epoch's samples, each before the step that used it; in nats
     log_probabilities: Callable[[Array], Array]  # from X of shape (m, n) to (m, C)

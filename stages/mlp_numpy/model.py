@@ -107,8 +107,9 @@ def one_hot(labels: NDArray[np.int64], C: int) -> NDArray[np.float64]:
 def init_weights(n: int, h: int, C: int, rng: np.random.Generator) -> Weights:
     """Return random weights with variance 1 / number of inputs, and zero biases, all float64.
 
-    Z1 and Z2 then start with about the variance of their inputs, where the activations are neither
-    linear nor flat. Source: LeCun, Bottou, Orr and Müller, "Efficient BackProp" (1998).
+    Over the random weights, the variance of Z1 and Z2 is then the mean square of their inputs, of
+    order 1, where the activations are neither linear nor flat. Source: LeCun, Bottou, Orr and
+    Müller, "Efficient BackProp" (1998).
     """
     return Weights(
         W1=rng.standard_normal((n, h)) / np.sqrt(n),

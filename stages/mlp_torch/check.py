@@ -18,7 +18,7 @@ from stages.mlp_torch.autograd import autograd_error
 from stages.points.csv_io import read_points
 
 MAX_SAMPLES = 200  # a numerical derivative takes six forward passes per element
-JITTER = 0.1  # distance of the random points from the samples, whose spread is 1
+JITTER = 0.1  # standard deviation of the random shifts; that of the samples is 1
 MAX_HIDDEN = 16  # with many more units, every sample is near some unit's kink of ReLU
 
 

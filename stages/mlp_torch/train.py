@@ -12,7 +12,7 @@ from torch import Tensor
 from stages.common.errors import run_main
 from stages.common.params import load_params
 from stages.mlp_numpy import model
-from stages.mlp_numpy.history import EpochResult, load_data, train_and_log
+from stages.mlp_numpy.history import Dataset, EpochResult, load_data, train_and_log
 from stages.mlp_numpy.model import Array
 from stages.mlp_numpy.params import MLP
 from stages.mlp_numpy.weights import save_weights
@@ -37,29 +37,39 @@ def main() -> None:
     data = load_data(args.train, args.test, mlp.batch_size)
     # The arrays are small, and the order of summation must not depend on the machine.
     torch.set_num_threads(1)
-    # Used in the same order as in project 1, so the weights and batches are the same.
+    results = train(args.version, data, mlp)
+    last = train_and_log(results, data, args.live, args.metrics, args.version)
+    save_weights(args.model, last.weights, mlp.activation)
+
+
+def train(version: str, data: Dataset, mlp: MLP) -> Iterator[EpochResult]:
+    """Train a version of the network and yield its state after each epoch.
+
+    The initial weights and the batches are those of project 1.
+
+    Args:
+        version: A key of VERSIONS.
+        data: Points, of which the training points are used.
+        mlp: Hyperparameters.
+    """
+    # Random numbers are drawn in the same order as in project 1.
     rng = np.random.default_rng(mlp.seed)
     W1, b1, W2, b2 = map(
         torch.from_numpy,
         model.init_weights(data.X.shape[1], mlp.hidden_size, data.n_classes, rng),
     )
     epoch_batches = model.minibatches(len(data.X), mlp.batch_size, mlp.epochs, rng)
-
-    def epochs() -> Iterator[EpochResult]:
-        for loss, network, trained in VERSIONS[args.version](
-            torch.from_numpy(data.X),
-            torch.from_numpy(data.labels),
-            (W1, b1, W2, b2),
-            mlp.activation,
-            ([torch.from_numpy(indices) for indices in batches] for batches in epoch_batches),
-            mlp.learning_rate,
-            mlp.momentum,
-        ):
-            weights = model.Weights(*(W.detach().numpy() for W in trained))
-            yield EpochResult(loss, partial(log_probabilities, network), weights)
-
-    last = train_and_log(epochs(), data, args.live, args.metrics, args.version)
-    save_weights(args.model, last.weights, mlp.activation)
+    for loss, network, trained in VERSIONS[version](
+        torch.from_numpy(data.X),
+        torch.from_numpy(data.labels),
+        (W1, b1, W2, b2),
+        mlp.activation,
+        ([torch.from_numpy(indices) for indices in batches] for batches in epoch_batches),
+        mlp.learning_rate,
+        mlp.momentum,
+    ):
+        weights = model.Weights(*(W.detach().numpy() for W in trained))
+        yield EpochResult(loss, partial(log_probabilities, network), weights)
 
 
 def log_probabilities(network: Callable[[Tensor], Tensor], X: Array) -> Array:

@@ -1,6 +1,7 @@
-"""Write files atomically: under a temporary name first, then renamed."""
+"""Write files atomically, under a temporary name first; and the checksum of a file."""
 
 import glob
+import hashlib
 import json
 import math
 import os
@@ -40,6 +41,12 @@ def _remove(path: Path) -> None:
         shutil.rmtree(path)
     else:
         path.unlink(missing_ok=True)
+
+
+def file_sha256(path: Path) -> str:
+    """Return the SHA-256 of a file, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def write_json(path: Path, content: Any) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stages.common.errors import UserError
+from stages.imdb.corpus.params import TABLE_SUFFIXES
 
 if TYPE_CHECKING:
     import pandas as pd  # slow to import, and needed for tables only
@@ -18,8 +19,6 @@ BYTE_ORDER_MARKS = {  # UTF-32 first: its mark starts with that of UTF-16
     codecs.BOM_UTF16_LE: "utf-16",
     codecs.BOM_UTF16_BE: "utf-16",
 }
-TEXT_TABLES = (".csv", ".tsv", ".jsonl")
-TABLE_SUFFIXES = (*TEXT_TABLES, *(f"{suffix}.gz" for suffix in TEXT_TABLES), ".parquet", ".pq")
 
 
 def detect_encoding(start: bytes) -> str:

@@ -1,6 +1,7 @@
 """Custom data sets: tables of texts in CSV or Parquet files."""
 
 import gzip
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -32,12 +33,13 @@ def table() -> pd.DataFrame:
 
 def written(table: pd.DataFrame, path: Path) -> Path:
     """Write a table in the format of the suffix."""
-    if path.suffix.lower() in (".parquet", ".pq"):
+    name = path.name.lower()
+    if name.endswith((".parquet", ".pq")):
         table.to_parquet(path)
-    elif ".jsonl" in path.name:
+    elif name.endswith((".jsonl", ".jsonl.gz")):
         table.to_json(path, orient="records", lines=True)
     else:
-        table.to_csv(path, index=False, sep="\t" if ".tsv" in path.name else ",")
+        table.to_csv(path, index=False, sep="\t" if name.endswith(".tsv") else ",")
     return path
 
 
@@ -244,7 +246,7 @@ def test_a_damaged_file_is_refused_and_the_place_named(
 
 @pytest.mark.parametrize(
     "name",
-    ["A.CSV", "a.tsv", "a.csv.gz", "a.jsonl.gz", "a.pq", "A.PARQUET"],
+    ["A.CSV", "a.tsv", "a.csv.gz", "a.jsonl.gz", "a.pq", "A.PARQUET", "a.jsonl.csv", "a.tsv.csv"],
 )
 def test_every_format_gives_the_same_reviews(
     table: pd.DataFrame, tmp_path: Path, name: str
@@ -256,6 +258,14 @@ def test_every_format_gives_the_same_reviews(
     assert TypeAdapter(Source).validate_python(str(path)) == str(path)
     pd.testing.assert_frame_equal(read_all(path)[0], expected)
     assert expected["text"].tolist() == table["text"].tolist()
+
+
+def test_the_first_object_of_a_json_lines_file_may_lack_a_key(tmp_path: Path) -> None:
+    groups = ["", *(f"film {i // 4}" for i in range(1, 40))]
+    rows = [{"text": "good", "label": i % 2, "group": group} for i, group in enumerate(groups)]
+    del rows[0]["group"]
+    (tmp_path / "a.jsonl").write_text("\n".join(map(json.dumps, rows)), "utf-8")
+    assert read_all(tmp_path / "a.jsonl")[0]["group"].tolist() == groups
 
 
 def test_the_parquet_files_of_a_directory_are_one_table(

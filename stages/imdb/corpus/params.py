@@ -1,11 +1,11 @@
 """Schema of the `imdb` section of `params.yaml`; the comments there explain each parameter."""
 
-import re
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import AfterValidator, Field, StringConstraints
 
 from stages.common.params import ParamsSection
+from stages.imdb.corpus.corpus import MAX_CLASSES
 
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 # HTTPS only, except for a server on this machine.
@@ -16,18 +16,20 @@ Fraction = Annotated[float, Field(ge=0, lt=1)]
 LearningRate = Annotated[float, Field(gt=0, le=1)]
 Seed = Annotated[int, Field(ge=0, le=2**31)]
 Word = Annotated[str, StringConstraints(pattern=r"^\S+$")]
+ClassName = Annotated[str, StringConstraints(pattern=r"^\P{C}+$")]  # no terminal control characters
+ClassNames = Annotated[list[ClassName], Field(min_length=2, max_length=MAX_CLASSES)]
 
-
-SOURCE_PATTERN = (
-    r"^(auto|stanford|pypi|(?!.*://).+\.(?i:csv|tsv|jsonl|(csv|tsv|jsonl)\.gz|parquet|pq)/?)$"
-)
+NAMED_SOURCES = ("auto", "stanford", "pypi")
+PARQUET_SUFFIXES = (".parquet", ".pq")
+TEXT_TABLES = (".csv", ".tsv", ".jsonl")
+TABLE_SUFFIXES = (*TEXT_TABLES, *(f"{suffix}.gz" for suffix in TEXT_TABLES), *PARQUET_SUFFIXES)
 
 
 def known_source(source: str) -> str:
     """Refuse a source that is neither a name nor the path of a table of texts."""
     if "://" in source:
         raise ValueError("a URL is not downloaded; download the file and give its path")
-    if not re.fullmatch(SOURCE_PATTERN, source):
+    if source not in NAMED_SOURCES and not source.rstrip("/").lower().endswith(TABLE_SUFFIXES):
         raise ValueError(
             "expected auto, stanford, pypi, or the path of a table of texts that ends in .csv,"
             " .tsv, .jsonl (each may be followed by .gz), .parquet or .pq"

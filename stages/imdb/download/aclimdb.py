@@ -1,7 +1,7 @@
 """Read the Large Movie Review Dataset directly from its tar archive, which is not trusted.
 
 The archive (Maas et al., "Learning Word Vectors for Sentiment Analysis", ACL 2011) holds one file
-per review, `aclImdb/<split>/<class>/<number>_<stars>.txt`. Line <number> of
+per review, `aclImdb/<split>/<class>/<number>_<stars>.txt`. Line <number>, from 0, of
 `aclImdb/<split>/urls_<class>.txt` names the movie.
 """
 

@@ -1,6 +1,5 @@
 """Download one large file; a broken connection resumes where it broke."""
 
-import hashlib
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,6 +8,7 @@ import requests
 import urllib3
 
 from stages.common.errors import UserError
+from stages.common.files import file_sha256
 from stages.common.progress import log, progress
 
 CHUNK_BYTES = 1 << 18
@@ -24,12 +24,6 @@ class UnreachableError(UserError):
 
 class _BrokenTransferError(Exception):
     pass
-
-
-def file_sha256(path: Path) -> str:
-    """Return the SHA-256 of a file, in hexadecimal."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def download_file(url: str, path: Path, sha256: str) -> None:

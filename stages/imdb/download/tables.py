@@ -23,7 +23,8 @@ import pyarrow.parquet as pq
 
 from stages.common.errors import UserError
 from stages.common.progress import log
-from stages.imdb.download.source import PARQUET_SUFFIXES, table_files
+from stages.imdb.corpus.params import PARQUET_SUFFIXES
+from stages.imdb.download.source import table_files
 
 COLUMNS = ("text", "label", "split", "group")
 CHUNK_ROWS = 10_000  # rows in memory at a time
@@ -71,7 +72,7 @@ def read_table(path: Path, column: str) -> pd.DataFrame:
             files = table_files(path)
             return pd.concat([_read_parquet(file, column) for file in files], ignore_index=True)
         _refuse_other_formats(path)
-        if _is_jsonl(path):
+        if _has_suffix(path, ".jsonl"):
             return pd.DataFrame(list(_iter_jsonl(path)))
         names, rows = _open_csv(path, column)
         find_column(path, names, column)
@@ -113,15 +114,15 @@ def _open_table(path: Path) -> Rows:
     if path.suffix.lower() in PARQUET_SUFFIXES:
         return _open_parquet(files)
     _refuse_other_formats(path)
-    if _is_jsonl(path):
+    if _has_suffix(path, ".jsonl"):
         return _open_jsonl(path)
     names, rows = _open_csv(path, "text", "label")
     positions = _find_columns(path, names)
     return [*positions], ([row[i] for i in positions.values()] for row in rows)
 
 
-def _is_jsonl(path: Path) -> bool:
-    return ".jsonl" in path.name.lower()
+def _has_suffix(path: Path, suffix: str) -> bool:
+    return path.name.lower().removesuffix(".gz").endswith(suffix)
 
 
 def _refuse_other_formats(path: Path) -> None:
@@ -204,8 +205,9 @@ def _open_jsonl(path: Path) -> Rows:
         for row in _iter_jsonl(path):
             yield {name.strip().lower(): value for name, value in row.items()}
 
-    # The first object shows which columns there are, except that it may be without a label.
-    columns = [*_find_columns(path, [*next(objects(), {}) | {"label": None}])]
+    # An object may lack any key, so the columns are those of all objects together.
+    names = dict.fromkeys(name for row in objects() for name in row)
+    columns = [*_find_columns(path, [*names | {"label": None}])]
     return columns, ([row.get(column) for column in columns] for row in objects())
 
 
@@ -243,9 +245,9 @@ def _open_csv(path: Path, text: str, label: str | None = None) -> Rows:
         if header.lower().startswith("sep="):  # for Excel
             raise UserError(f"{path}: the first line, {header.strip()!r}, is no header; remove it")
         backslash = any('\\"' in line and ESCAPED_QUOTE.search(line) for line in file)
-    separator = "\t" if ".tsv" in path.name.lower() else ","
+    separator = "\t" if _has_suffix(path, ".tsv") else ","
     names = _split_line(header, separator)
-    wanted = [name.lower() for name in (text, label) if name is not None]
+    wanted = _clean(name for name in (text, label) if name is not None)
     for other in ",;\t":
         if {*wanted} <= {*_clean(_split_line(header, other))}:
             separator, names = other, _split_line(header, other)

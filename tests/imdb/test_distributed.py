@@ -149,6 +149,18 @@ def test_a_user_error_is_reported_once_and_not_retried(site: Site) -> None:
     assert not (site.folder / "diverged" / "lstm").exists()
 
 
+def test_an_error_before_the_processes_connect_is_reported_once(site: Site) -> None:
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--max-restarts=3"]
+    command = site.command("missing", "mean", **processes(2))
+    command[command.index(str(site.folder / "corpus"))] = str(site.folder / "none")
+    done = subprocess.run(
+        [*torchrun, "--nproc-per-node=2", "-m", *command],
+        capture_output=True, text=True, cwd=ROOT, timeout=TIMEOUT, check=False,
+    )  # fmt: skip
+    assert done.returncode != 0
+    assert done.stderr.count("none: not a folder of tokenized reviews") == 1, done.stderr
+
+
 def test_a_wrong_network_interface_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     existing = next(iter(psutil.net_if_addrs()))
     monkeypatch.setenv("GLOO_SOCKET_IFNAME", f"{existing},{existing}")

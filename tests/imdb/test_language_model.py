@@ -133,7 +133,7 @@ def test_streams_are_the_shuffled_reviews_end_to_end(monkeypatch: pytest.MonkeyP
     assert len(text) - whole.size < 5
     assert np.array_equal(streams.read([4, 1], 2, 9), whole[[4, 1], 2:9])
     monkeypatch.setattr(language_model, "READAHEAD", 3)
-    windows = [*streams.windows([0, 3], 4, 2, 9)]
+    windows = [*streams.windows(np.array([0, 3]), 4, 2, 9)]
     expected = [whole[[0, 3], 4 * i : 4 * i + 5] for i in range(2, 9)]
     assert np.array_equal(np.stack(windows), np.stack(expected))
 
@@ -164,8 +164,8 @@ def test_little_text_is_read_in_fewer_streams_and_shorter_windows(
     assert (fitted.batch_size, fitted.bptt) == expected
     assert steps_per_epoch == steps
     log = capsys.readouterr().err
-    assert ("batch_size = " in log) == (expected[0] < 128)
-    assert ("bptt = " in log) == (expected[1] < 64)
+    assert (f"batch_size {expected[0]} instead of 128" in log) == (expected[0] < 128)
+    assert (f"bptt {expected[1]} instead of 64" in log) == (expected[1] < 64)
     assert (f"will hardly learn in {epochs * steps} step" in log) == (epochs * steps < 100)
 
 

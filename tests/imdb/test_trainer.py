@@ -240,5 +240,5 @@ def test_few_steps_are_reported(tmp_path: Path, capsys: pytest.CaptureFixture[st
     SmallTraining(tmp_path, batch_size=8).run()
     log = capsys.readouterr().err
     for section in ("imdb.lstm", "imdb.lstm.finetune"):
-        assert f"{section}: little data, so batch_size = 4 instead of 8\n" in log
+        assert f"{section}: little data, so it uses batch_size 4 instead of 8\n" in log
         assert f"{section}: the network will hardly learn in 4 steps; raise {section}.epochs" in log

@@ -1,7 +1,8 @@
 """Checkpoints: a training that was stopped continues to the same result, bit for bit.
 
 Everything random in a step depends on the seed, the phase and the number of the step only. So the
-state of a training is its network, its optimizers, the number of the step and a few totals.
+state of a training is its network, its optimizers, the number of the step, the curves so far, and
+for a language model the state of its LSTM.
 
 In distributed training, rank 0 reads and writes the file and broadcasts its content, so only rank 0
 needs the file.
@@ -10,9 +11,11 @@ needs the file.
 import hashlib
 import json
 import os
+import shutil
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
@@ -24,7 +27,7 @@ import safetensors.torch
 import torch
 from torch import Tensor, nn
 
-from stages.common.files import atomic_write
+from stages.common.files import atomic_write, file_sha256
 from stages.common.progress import log
 from stages.imdb.engine import distributed
 from stages.imdb.models.device import device_of
@@ -70,7 +73,8 @@ class TrainState(Generic[NetworkT]):
         """
         rng = np.random.default_rng([self.seed, 1, self.step, self.phase])
         seed = int(rng.integers(2**63)) + rank
-        # torch.manual_seed does both, but it also prepares GPUs that are not in use, which is slow.
+        # torch.manual_seed does all of this, but it also prepares GPUs that are not in use, which
+        # is slow.
         torch.default_generator.manual_seed(seed)
         if torch.cuda.is_initialized():
             torch.cuda.manual_seed(seed)
@@ -88,7 +92,7 @@ class Checkpoint:
     """A file with the state of one training."""
 
     def __init__(self, path: Path, fingerprint: str) -> None:
-        """Use the file `path`, unless it has another fingerprint than `training_fingerprint`'s."""
+        """`fingerprint`: see `training_fingerprint`; `resume` ignores a file with another one."""
         self.path, self.fingerprint = path, fingerprint
         self.last_saved = time.monotonic()
 
@@ -174,6 +178,21 @@ def _restore(
         optimizer.load_state_dict({"state": values, "param_groups": groups})
 
 
+@contextmanager
+def output_folder(path: Path, checkpoints: Path) -> Iterator[Path]:
+    """Yield a new folder for trained networks; on success, it becomes `path`.
+
+    The folder of the checkpoints is then deleted. On other ranks than 0, this does nothing.
+    """
+    if not distributed.is_main_process():
+        yield path
+        return
+    with atomic_write(path) as folder:
+        folder.mkdir()
+        yield folder
+    shutil.rmtree(checkpoints, ignore_errors=True)
+
+
 def training_fingerprint(params: object, inputs: Iterable[Path]) -> str:
     """Return a digest of everything that the result of a training depends on.
 
@@ -191,6 +210,5 @@ def training_fingerprint(params: object, inputs: Iterable[Path]) -> str:
     code = {Path(file) for module in modules if (file := getattr(module, "__file__", None))}
     for path in [*sorted(code), *inputs]:
         for file in sorted(path.iterdir()) if path.is_dir() else [path]:
-            with file.open("rb") as stream:
-                digest.update(hashlib.file_digest(stream, "sha256").digest())
+            digest.update(bytes.fromhex(file_sha256(file)))
     return digest.hexdigest()

@@ -76,7 +76,8 @@ def all_reduce_sum(*values: float) -> list[float]:
 def gather_batch(local: Tensor, dim: int, shard: Shard, batch_size: int) -> Tensor:
     """Assemble a tensor of the whole batch from the part of each rank.
 
-    Dimension `dim` has `shard.count` entries in `local` and `batch_size` entries in the result.
+    Dimension `dim` has `shard.count` entries in `local` (if that is 0, one that is ignored) and
+    `batch_size` entries in the result.
     """
     if world_size() == 1:
         return local

@@ -57,29 +57,34 @@ def launch(module: str, num_processes: int, device: torch.device) -> None:
 
 
 @contextmanager
-def process_group(device: torch.device) -> Iterator[None]:
-    """Connect the processes that torchrun started. Must be the last thing that a stage does.
-
-    A UserError stops torchrun, because a restart would only hit it again.
-    """
-    if not launched_by_torchrun():
-        yield
-        return
-    exit_with_parent(psutil.Process())  # torchrun's processes survive it if it is killed
+def stop_on_user_error() -> Iterator[None]:
+    """Report a UserError once and stop torchrun, because a restart would only hit it again."""
     try:
-        check_network_interfaces()
-        distributed.init_process_group("cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo")
-        if is_main_process() and (restarts := os.environ.get("TORCHELASTIC_RESTART_COUNT")) != "0":
-            log(f"a training process failed or was killed; restart {restarts} of all processes")
         yield
-        distributed.barrier()
     except UserError as error:
+        if not launched_by_torchrun():
+            raise
         signal.signal(signal.SIGTERM, signal.SIG_DFL)  # torchrun will end this process with it
         if os.environ["RANK"] != "0":
             time.sleep(ERROR_GRACE_SECONDS)
         print(f"error: {format_user_error(error)}", file=sys.stderr, flush=True)
         os.kill(os.getppid(), signal.SIGTERM)
         os._exit(1)
+
+
+@contextmanager
+def process_group(device: torch.device) -> Iterator[None]:
+    """Connect the processes that torchrun started. Must be the last thing that a stage does."""
+    if not launched_by_torchrun():
+        yield
+        return
+    exit_with_parent(psutil.Process())  # torchrun's processes survive it if it is killed
+    check_network_interfaces()
+    distributed.init_process_group("cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo")
+    if is_main_process() and (restarts := os.environ.get("TORCHELASTIC_RESTART_COUNT")) != "0":
+        log(f"a training process failed or was killed; restart {restarts} of all processes")
+    yield
+    distributed.barrier()
     # gloo sometimes aborts while Python shuts down, and torchrun would then train again.
     sys.stdout.flush()
     sys.stderr.flush()

@@ -102,5 +102,6 @@ def clip_grad_norm(network: nn.Module) -> None:
         else:
             gradients.append(parameter.grad)
     norm = torch.stack([gradient.norm() for gradient in gradients]).norm()
+    scale = (MAX_GRAD_NORM / (norm + 1e-6)).clamp(max=1.0)
     for gradient in gradients:
-        gradient.mul_((MAX_GRAD_NORM / (norm + 1e-6)).clamp(max=1.0))
+        gradient.mul_(scale)

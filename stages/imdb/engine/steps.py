@@ -37,9 +37,9 @@ def log_fit(section: str, params: ParamsSection, fitted: ParamsSection, num_step
         num_steps: Number of steps of the training.
     """
     old, new = params.model_dump(), fitted.model_dump()
-    changes = [f"{key} = {new[key]} instead of {old[key]}" for key in old if new[key] != old[key]]
+    changes = [f"{key} {new[key]} instead of {old[key]}" for key in old if new[key] != old[key]]
     if changes:
-        log(f"{section}: little data, so {', '.join(changes)}")
+        log(f"{section}: little data, so it uses {', '.join(changes)}")
     if num_steps < MIN_STEPS:
         steps = "1 step" if num_steps == 1 else f"{num_steps} steps"
         log(

@@ -158,7 +158,7 @@ def word_embeddings(network: Network) -> Tensor:
     """
     if isinstance(network, BidirectionalClassifier):
         both = (network.forwards, network.backwards)
-        return torch.cat([word_embeddings(one) for one in both], dim=1).detach()
+        return torch.cat([word_embeddings(one) for one in both], dim=1)
     return network.embedding.weight.detach()
 
 

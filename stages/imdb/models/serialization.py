@@ -17,20 +17,20 @@ from typing import Annotated, Literal
 import safetensors
 import safetensors.torch
 import torch
-from pydantic import Field, StringConstraints
+from pydantic import Field
 from torch import Tensor, nn
 
 from stages.common.errors import UserError
 from stages.common.files import write_json
 from stages.common.params import ParamsSection
-from stages.imdb.corpus.corpus import MAX_CLASSES, read_vocab, write_vocab
+from stages.imdb.corpus.corpus import read_vocab, write_vocab
+from stages.imdb.corpus.params import ClassNames
 from stages.imdb.models.classifiers import BidirectionalClassifier, Network, SequenceClassifier
 from stages.imdb.models.device import CPU, get_matmul_dtype
 from stages.imdb.models.registry import MODEL_LABELS, NETWORKS
 
 TRAIN_AGAIN = "train it again with this code, or use the code that it was trained with"
 Size = Annotated[int, Field(ge=1, le=1 << 31)]
-ClassName = Annotated[str, StringConstraints(pattern=r"^\P{C}+$")]  # no terminal control characters
 
 
 class ModelConfig(ParamsSection):
@@ -44,7 +44,7 @@ class ModelConfig(ParamsSection):
 
     model: str
     data_name: str
-    classes: Annotated[list[ClassName], Field(min_length=2, max_length=MAX_CLASSES)]
+    classes: ClassNames
     seeds: Annotated[list[int], Field(min_length=1)]
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     trained_precision: Literal["float32", "bfloat16"] = "float32"
@@ -70,6 +70,11 @@ def save_config(config: ModelConfig, vocab: list[str], folder: Path) -> None:
 def run_name(seed: int, backward: bool = False) -> str:
     """Return the name of the training of one seed and direction, and of its files."""
     return f"seed-{seed}-backward" if backward else f"seed-{seed}"
+
+
+def directions(bidirectional: bool) -> list[str]:
+    """Return the directions in which networks read, also the names of their language models."""
+    return ["forward", "backward"] if bidirectional else ["forward"]
 
 
 def save_weights(network: nn.Module, folder: Path, name: str) -> None:
@@ -212,8 +217,7 @@ def _first_mismatch(expected: dict[str, Tensor], weights: dict[str, Tensor]) -> 
         found, wanted = (tuple(w[name].shape) if name in w else None for w in (weights, expected))
         if found is None:
             return f"the weight {name!r} is missing, expected the shape {wanted}"
-        if wanted is None:
-            return f"the weight {name!r} has the shape {found}, expected no such weight"
         if found != wanted:
-            return f"the weight {name!r} has the shape {found}, expected {wanted}"
+            expected_shape = "no such weight" if wanted is None else wanted
+            return f"the weight {name!r} has the shape {found}, expected {expected_shape}"
     return ""

@@ -235,7 +235,7 @@ class BpttStreams:
             [self._read(i * self.length + start, i * self.length + stop) for i in streams]
         )
 
-    def windows(self, streams: Iterable[int], bptt: int, begin: int, end: int) -> Iterator[Tensor]:
+    def windows(self, streams: Indices, bptt: int, begin: int, end: int) -> Iterator[Tensor]:
         """Yield the windows from number `begin` to `end`, int32 [streams × (bptt + 1)]."""
         for first in range(begin, end, READAHEAD):
             last = min(first + READAHEAD, end)

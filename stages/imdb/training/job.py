@@ -24,8 +24,8 @@ class Job:
         corpus: Folder of the tokenized reviews.
         train_indices: int64, the labelled reviews to train on.
         val_indices: int64, the labelled reviews to validate on.
-        pretrained: Weights of a language model to start from, or None.
-        teacher: Predictions for the unlabelled reviews, used as their labels, or None.
+        pretrained: File with the weights of a language model to start from, or None.
+        teacher: File with predictions for the unlabelled reviews, used as their labels, or None.
         live: Folder for the curves.
         checkpoints: Folder for the checkpoints.
         out: Folder for the weights.

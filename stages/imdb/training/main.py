@@ -8,42 +8,39 @@ after the other.
 
 import argparse
 import itertools
-import shutil
-from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
 import torch
 
 from stages.common.errors import run_main
-from stages.common.files import atomic_write
 from stages.common.params import load_params
 from stages.common.progress import log
 from stages.imdb.corpus.corpus import Corpus, group_train_val_split, load_corpus, text_noun
 from stages.imdb.corpus.params import Imdb
 from stages.imdb.engine import distributed, launcher
-from stages.imdb.engine.checkpoint import training_fingerprint
+from stages.imdb.engine.checkpoint import output_folder, training_fingerprint
 from stages.imdb.engine.cpu_tuning import tune_cpu
 from stages.imdb.engine.parallel import train_side_by_side
 from stages.imdb.models.device import get_device
 from stages.imdb.models.registry import NETWORKS
-from stages.imdb.models.serialization import save_config
+from stages.imdb.models.serialization import directions, save_config
 from stages.imdb.training.job import Job, make_config, model_params
 from stages.imdb.training.trainer import train_network
 
 
-def train_model(args: argparse.Namespace, params: Imdb, corpus: Corpus) -> None:
+def train_model(
+    args: argparse.Namespace, params: Imdb, corpus: Corpus, device: torch.device
+) -> None:
     """Train from every seed and write the networks into a folder."""
-    device = get_device(params.train.device)
     config = make_config(args.model, params, corpus, device)
-    directions = ["forward", "backward"] if config.bidirectional else ["forward"]
     inputs = [path for path in (args.corpus, args.pretrained, args.teacher) if path]
     own_params = (model_params(args.model, params), params.embedding_dim, params.validation)
     identity = training_fingerprint((own_params, device.type, config.trained_precision), inputs)
     distributed.check_same_config(identity)
     train_indices, val_indices = group_train_val_split(corpus.metadata, params.validation)
     is_main, noun = distributed.is_main_process(), text_noun(corpus.data_name)
-    with atomic_write(args.out) if is_main else nullcontext(args.out) as folder:
+    with output_folder(args.out, args.checkpoints) as folder:
         first = Job(
             seed=params.seeds[0],
             config=config,
@@ -63,10 +60,11 @@ def train_model(args: argparse.Namespace, params: Imdb, corpus: Corpus) -> None:
                 first, seed=seed, number=number, backward=direction == "backward",
                 pretrained=args.pretrained and args.pretrained / f"{direction}.safetensors",
             )
-            for number, (seed, direction) in enumerate(itertools.product(params.seeds, directions))
+            for number, (seed, direction) in enumerate(
+                itertools.product(params.seeds, directions(config.bidirectional))
+            )
         ]  # fmt: skip
         if is_main:
-            folder.mkdir()
             log(
                 f"{args.model}: seeds {params.seeds}, {len(train_indices):,} labelled {noun}s,"
                 f" {len(val_indices):,} for validation, {len(corpus.split_indices('unlabelled')):,}"
@@ -81,10 +79,9 @@ def train_model(args: argparse.Namespace, params: Imdb, corpus: Corpus) -> None:
             train_side_by_side(train_network, jobs)
         if is_main:
             save_config(config, corpus.vocab, folder)
-    if is_main:
-        shutil.rmtree(args.checkpoints, ignore_errors=True)
 
 
+@launcher.stop_on_user_error()
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("model", choices=[*NETWORKS])
@@ -105,7 +102,7 @@ def main() -> None:
         launcher.launch("stages.imdb.training.main", params.train.num_processes, device)
         return
     with launcher.process_group(device):
-        train_model(args, params, corpus)
+        train_model(args, params, corpus, device)
 
 
 if __name__ == "__main__":

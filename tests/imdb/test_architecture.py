@@ -1,10 +1,13 @@
 """The shapes in the figures of the networks are those of one review."""
 
 import re
+from typing import Any
 
 import pytest
+import torch
 from matplotlib.text import Text
 
+from stages.imdb.figures import architecture
 from stages.imdb.figures.architecture import draw_lstm, draw_mean, trace_example
 from stages.imdb.models.classifiers import LSTMClassifier, MeanEmbeddingClassifier
 from stages.imdb.models.serialization import ModelConfig
@@ -42,6 +45,29 @@ def test_every_shape_is_that_of_a_batch_of_one_review(model: str, num_classes: i
     shapes = [text.replace("\n", " ") for text in texts if text.startswith("batch × ")]
     drawn = dict(re.findall(r"^batch × (.+?) (1 × [\d ×,]+)$", "\n".join(shapes), re.MULTILINE))
     assert drawn == {name: f"1 × {shape}" for name, shape in expected.items()}
+
+
+def test_the_average_is_that_of_the_words_and_the_bigrams(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    drawn: list[torch.Tensor] = []
+    original = architecture.to_colors
+
+    def to_colors(values: torch.Tensor) -> Any:
+        drawn.append(values)
+        return original(values)
+
+    monkeypatch.setattr(architecture, "to_colors", to_colors)
+    mean = MeanEmbeddingClassifier(len(VOCAB), 4, num_buckets=1_000).eval()
+    assert mean.bigrams is not None
+    torch.nn.init.normal_(mean.bigrams.weight)
+    with torch.no_grad():
+        mean.bigrams.weight[0] = 0
+    averages: list[torch.Tensor] = []
+    mean.output.register_forward_hook(lambda module, inputs, output: averages.append(inputs[0]))
+    draw_mean(mean, VOCAB, ModelConfig(model="mean", data_name="x", classes=["a", "b"], seeds=[1],
+                                       kwargs={}))  # fmt: skip
+    torch.testing.assert_close(drawn[-1], averages[0])
 
 
 def test_words_that_are_not_in_the_vocabulary_are_replaced_by_frequent_ones() -> None:

@@ -50,12 +50,9 @@ def trace(network: Network, ids: Tensor, lengths: Tensor) -> dict[str, Layer]:
         return hook
 
     handles = [module.register_forward_hook(record(n)) for n, module in network.named_children()]
-    try:
-        with torch.inference_mode():
-            network(ids, lengths)
-    finally:
-        for handle in handles:
-            handle.remove()
+    network(ids, lengths)
+    for handle in handles:
+        handle.remove()
     return layers
 
 
@@ -114,9 +111,8 @@ class Canvas:
 
     def text(self, x: float, y: float, text: str, **style: Any) -> None:
         """Write a text. Only `parse_math` makes "$" special: class names may contain it."""
-        centered: dict[str, Any] = {"ha": "center", "va": "center", "fontsize": 10}
-        centered["parse_math"] = False
-        self.axes.text(x, y, text, **centered | style)
+        defaults = {"ha": "center", "va": "center", "fontsize": 10, "parse_math": False}
+        self.axes.text(x, y, text, **{**defaults, **style})
 
     def matrix(self, x: float, y: float, colors: Any, name: str, shape: str) -> None:
         """Draw colored cells [rows × columns] centered on (x, y), name above and shape below."""
@@ -173,6 +169,10 @@ def draw_mean(network: MeanEmbeddingClassifier, vocab: list[str], config: ModelC
     num_embeddings, dim = weight.shape
     length = len(example.words)
     embeddings = weight[example.ids[0].long(), :DIMENSIONS]
+    average = embeddings.mean(dim=0, keepdim=True)
+    if network.bigrams is not None:
+        bigrams = network.bigrams(example.ids)[0, :, :DIMENSIONS]
+        average = (embeddings + bigrams).sum(dim=0, keepdim=True) / (2 * length - 1)
     output = example.layers["output"]
 
     canvas = Canvas(6.6)
@@ -197,7 +197,7 @@ def draw_mean(network: MeanEmbeddingClassifier, vocab: list[str], config: ModelC
     y = 1.25
     canvas.arrow((8.2, 2.75), (8.2, y + 0.65))
     shape = f"batch × embedding_dim\n{format_shape(*output.input_shape)}"
-    canvas.matrix(8.2, y, to_colors(embeddings.mean(dim=0, keepdim=True)), "average", shape)
+    canvas.matrix(8.2, y, to_colors(average), "average", shape)
     canvas.arrow((7.1, y), (6.3, y))
     canvas.box(5.1, y, 2.3, 0.9, GREEN, f"fully connected\n{dim} → {output.output_shape[-1]}")
     canvas.text(5.1, y - 0.75, f"{output.num_parameters:,} parameters", fontsize=9.5, color=GREY)
@@ -211,7 +211,6 @@ def draw_mean(network: MeanEmbeddingClassifier, vocab: list[str], config: ModelC
     return canvas.figure
 
 
-@torch.inference_mode()
 def draw_lstm(
     model: LSTMClassifier | BidirectionalClassifier, vocab: list[str], config: ModelConfig
 ) -> Figure:

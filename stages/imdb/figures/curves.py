@@ -25,7 +25,7 @@ from stages.imdb.models.registry import MODEL_LABELS
 from stages.plotting.style import BLUE, GREY, VERMILION, WIDTH
 from stages.plotting.text import literal_text, printable_classes, shorten
 
-CLAIMED_GAIN = 1.0  # points: "the LSTM gains one point over the mean", says the project's brief
+CLAIMED_GAIN = 1.0  # points, of the LSTM over the mean; see the README
 CORNER = 0.4  # size of the corner that is shown of the curves of good models
 LONG_NAME = 8  # characters of a class name
 CONFUSION_SIZE = 125.0  # points, width and height of the confusion matrix
@@ -33,7 +33,7 @@ CONFUSION_SIZE = 125.0  # points, width and height of the confusion matrix
 
 @literal_text()
 def draw_training(live: dict[str, Path], data_name: str) -> Figure:
-    """Draw loss and accuracy of each network during training, one line per seed.
+    """Draw loss and accuracy of each network during training, one line per seed and direction.
 
     Args:
         live: Folder of the training curves of each model.

@@ -5,7 +5,7 @@
 
 Run it after `dvc repro`. The training reviews of a fifth of the films are held out, and the test
 reviews are not used. Each network is trained from two seeds. The files go to benchmarks/.ablation,
-where variants share a language model if its code and parameters are the same. An interrupted
+where variants share a language model if its code, data and parameters are the same. An interrupted
 command continues from its last checkpoint. Prints a row of docs/ablations.md for each variant.
 """
 
@@ -30,7 +30,6 @@ from sklearn.metrics import roc_auc_score
 
 from benchmarks import harness
 from stages.common.errors import UserError, run_main
-from stages.common.processes import cpu_count
 from stages.common.progress import log
 from stages.imdb.corpus.corpus import group_train_val_split, load_corpus
 from stages.imdb.linear.serialization import load_linear
@@ -145,18 +144,19 @@ def get_param(tree: dict[str, Any], name: str) -> Any:
 
 
 @cache
-def code_digest() -> str:
-    """Return a digest of the code of project 3."""
+def inputs_digest() -> str:
+    """Return a digest of the code of project 3 and of its corpus."""
     digest = hashlib.sha256()
-    for path in sorted((harness.ROOT / "stages" / "imdb").rglob("*.py")):
+    code = (harness.ROOT / "stages" / "imdb").rglob("*.py")
+    for path in [*sorted(code), *sorted(harness.CORPUS.iterdir())]:
         digest.update(path.read_bytes())
     return digest.hexdigest()
 
 
 def run_stage(module: str, output: Path, *arguments: object) -> float:
-    """Run a stage, unless its output exists; return the seconds that it took.
+    """Run a stage, unless it has finished before; return the seconds that it took.
 
-    The seconds are kept in a file next to the output.
+    They are kept in a file next to the output, which marks it as finished.
     """
     seconds = output.with_suffix(".seconds")
     if not seconds.exists():
@@ -178,8 +178,10 @@ def train(variant: Variant) -> tuple[Path, list[float]]:
     set_params(tree["imdb"], {"validation": HELD_OUT, "seeds": SEEDS, **variant.changes})
 
     def path(name: str, *params: str) -> Path:
-        """Return a path that depends on the code and on the values of these parameters."""
-        values = json.dumps([code_digest(), *(get_param(tree["imdb"], param) for param in params)])
+        """Return a path that depends on the code, the data and the values of these parameters."""
+        values = json.dumps(
+            [inputs_digest(), *(get_param(tree["imdb"], param) for param in params)]
+        )
         return FOLDER / f"{name}-{hashlib.sha256(values.encode()).hexdigest()[:12]}"
 
     FOLDER.mkdir(exist_ok=True)
@@ -268,8 +270,7 @@ def main() -> None:
             changes = " ".join(f"imdb.{key}={value}" for key, value in variant.changes.items())
             print(f"{name:<20} {variant.description}\n{'':<20} {changes}")
         return
-    harness.limit_processors()
-    torch.set_num_threads(cpu_count())
+    torch.set_num_threads(harness.limit_processors())
     if not harness.CORPUS.exists():
         raise UserError(f"{harness.CORPUS}: no reviews; run dvc repro first")
     rows = []

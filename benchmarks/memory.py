@@ -22,7 +22,7 @@ from stages.common.processes import cpu_count
 from stages.common.progress import log
 
 LIMIT_MIB = 2_048
-NOT_COPIED = shutil.ignore_patterns(".git", ".dvc", ".venv", ".venvs", "__pycache__")
+NOT_COPIED = shutil.ignore_patterns(".git", ".dvc", ".venv", ".venvs", ".ablation", "__pycache__")
 
 
 def main() -> None:

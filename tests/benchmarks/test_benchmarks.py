@@ -132,7 +132,7 @@ def test_the_time_of_several_processes_is_that_of_the_last() -> None:
     races = {
         lstm.OURS: [{"seconds": 2.0, "accuracy": 0.9}, {"seconds": 4.0, "accuracy": 0.86}],
         "late": [{"seconds": 8.0, "accuracy": 0.85}],
-        "failed": [{"seconds": 9.0, "accuracy": 0.84}],
+        "failed": [{"seconds": 3.0, "accuracy": 0.86}, {"seconds": 9.0, "accuracy": 0.84}],
     }
     assert lstm.race_rows(races, 0.85) == [
         [lstm.OURS, "4 s", "1.0 ×", "86.0%"],

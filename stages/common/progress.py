@@ -48,8 +48,6 @@ def progress(
         if now - last >= LOG_INTERVAL:
             rate = (done - before) / (now - last)
             last, before = now, done
-            if not rate:
-                continue  # the first item is still being worked on
             log(
                 f"{desc}: {done:,} of {total:,} {unit}, {rate:,.0f} {unit}/s,"
                 f" {max(total - done, 0) / rate:,.0f} s left"

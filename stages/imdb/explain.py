@@ -88,7 +88,8 @@ def _integrated_gradients(
 ) -> tuple[Attributions, float]:
     """Integrate the gradient from a baseline of zero embeddings (Sundararajan et al. 2017).
 
-    The bias is the logit of the baseline. The attribution of a bigram goes to its second word.
+    The bias is the logit of the baseline. The attribution of a bigram goes to the word of it that
+    is read second.
     """
     batch, lengths = collate([ids])
     embeddings = network.embed(batch).detach()  # 1 × review_len × embedding_dim

@@ -32,7 +32,7 @@ from stages.imdb.corpus.corpus import UNK, Ids
 from stages.imdb.corpus.tokenizer import tokenize
 from stages.imdb.evaluation.pooling import log_opinion_pool
 from stages.imdb.explain import attributions, ngram_attributions
-from stages.imdb.linear.serialization import LinearModel, load_linear
+from stages.imdb.linear.serialization import load_linear
 from stages.imdb.models.inference import predict_proba
 from stages.imdb.models.serialization import load_config, load_model, model_folders
 from stages.imdb.text_files import is_table, iter_lines, read_table
@@ -103,7 +103,7 @@ class LinearPredictor:
     """The linear model of a folder."""
 
     def __init__(self, folder: Path) -> None:
-        self.model: LinearModel = load_linear(folder)
+        self.model = load_linear(folder)
         self.classes = self.model.config.classes
 
     def is_known(self, token: str) -> bool:
@@ -236,7 +236,7 @@ def predict(
             attributions: If `explain` is set, pairs of a word and what it adds to the logit: of the
                 second class if there are two classes, of `label` if there are more.
             bias: If `explain` is set, the part of the logit that does not depend on the words.
-        For a text without words, label and probabilities are None.
+        For a text without words, there are only label and probabilities, and both are None.
     """
     line = 0
     for batch, tokenized in _tokenized_batches(texts, batch_size):

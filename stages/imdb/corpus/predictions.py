@@ -28,7 +28,8 @@ class Predictions:
         classes: Names of the classes.
         num_parameters: Number of trained parameters.
         seeds: Random seeds of the trainings.
-        precision: Data type of the matrix products in the training.
+        precision: Data type of the matrix products in the training; of the linear model, of its
+            coefficients.
         probabilities: float32 [seeds, reviews, classes].
     """
 
@@ -71,7 +72,7 @@ def load_predictions(path: Path) -> Predictions:
         raise UserError(f"{path}: not a file of predictions ({error}); run dvc repro") from None
 
 
-def test_metadata(corpus_folder: Path, predictions: Predictions) -> "pd.DataFrame":
+def load_test_metadata(corpus_folder: Path, predictions: Predictions) -> "pd.DataFrame":
     """Return the metadata of the test reviews, with their number of tokens as the column `words`.
 
     Raises:

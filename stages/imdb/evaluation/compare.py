@@ -11,7 +11,7 @@ import pandas as pd
 from stages.common.errors import UserError, run_main
 from stages.common.files import write_csv, write_json
 from stages.common.progress import log
-from stages.imdb.corpus.predictions import Predictions, load_predictions, test_metadata
+from stages.imdb.corpus.predictions import Predictions, load_predictions, load_test_metadata
 from stages.imdb.evaluation import metrics
 from stages.imdb.evaluation.pooling import log_opinion_pool
 from stages.imdb.models.registry import MODEL_LABELS
@@ -131,7 +131,7 @@ def main() -> None:
 
     models = load_all(args.predictions)
     linear, mean, lstm = (models[name] for name in REQUIRED)
-    reviews = test_metadata(args.corpus, mean)
+    reviews = load_test_metadata(args.corpus, mean)
     if len({model.data_name for model in models.values()}) > 1:
         names = ", ".join(f"{name} {model.data_name!r}" for name, model in models.items())
         raise UserError(f"predictions for different data: {names}; run dvc repro")

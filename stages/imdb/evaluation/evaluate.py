@@ -10,7 +10,7 @@ import pandas as pd
 from stages.common.errors import run_main
 from stages.common.files import write_csv, write_json
 from stages.common.progress import log
-from stages.imdb.corpus.predictions import load_predictions, test_metadata
+from stages.imdb.corpus.predictions import load_predictions, load_test_metadata
 from stages.imdb.evaluation import metrics
 
 LENGTH_BINS = [0, 100, 150, 200, 300, 500, float("inf")]  # words
@@ -25,7 +25,7 @@ def main() -> None:
     args = parser.parse_args()
 
     predictions = load_predictions(args.predictions)
-    reviews = test_metadata(args.corpus, predictions)
+    reviews = load_test_metadata(args.corpus, predictions)
     labels = reviews["label"].to_numpy(np.int64)
     summary = metrics.compute_metrics(labels, predictions.probabilities)
     rounded = {name: round(summary[name], 4) for name in ("acc", "auc", "ece")}

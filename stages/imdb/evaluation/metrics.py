@@ -121,8 +121,8 @@ def compute_metrics(labels: Labels, probabilities: Floats) -> dict[str, Any]:
     }
 
 
-def bootstrap(values: npt.NDArray[Any], resamples: int = RESAMPLES) -> Floats:
-    """Return means of `values` [seeds × reviews], with both seeds and reviews resampled.
+def bootstrap(values: npt.NDArray[np.bool_ | np.int8], resamples: int = RESAMPLES) -> Floats:
+    """Return means of `values`, bool or int8 [seeds × reviews], with seeds and reviews resampled.
 
     Each resample draws as many reviews and as many seeds as there are, with replacement (Efron &
     Tibshirani 1993). The spread of the means shows how far other reviews and other seeds would move
@@ -192,7 +192,7 @@ def precision_recall(y_true: Labels, y_prob: Floats) -> pd.DataFrame:
 def accuracy_by(groups: "pd.Series[Any]", is_correct: Bools) -> pd.DataFrame:
     """Return the accuracy by group: group, accuracy, its 95 % interval (low, high), reviews."""
     rows = []
-    for group, members in pd.Series(is_correct).groupby(groups.to_numpy(), observed=True):
+    for group, members in pd.Series(is_correct).groupby(groups.to_numpy()):
         low, high = wilson_interval(int(members.sum()), len(members))
         rows.append(
             {

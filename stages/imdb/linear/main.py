@@ -74,21 +74,21 @@ def main() -> None:
             f"{args.reviews}: not a table of reviews ({error}); run dvc repro"
         ) from None
     metadata = table.to_pandas()
-    classes, noun = read_classes(table.schema), text_noun(read_data_name(table.schema))
+    data_name, classes = read_data_name(table.schema), read_classes(table.schema)
     train_indices, _ = group_train_val_split(metadata, params.validation)
 
-    log(f"linear: logistic regression on {len(train_indices):,} {noun}s")
+    log(f"linear: logistic regression on {len(train_indices):,} {text_noun(data_name)}s")
     texts = chain.from_iterable(iter_texts(args.reviews, train_indices))
     labels = metadata["label"].to_numpy()[train_indices]
     model = build_linear_model(params.linear, len(classes))
     with threadpool_limits(1):  # the last bits of a long sum depend on the number of threads
         fit_model(model, texts, labels)
-    save_linear(model, read_data_name(table.schema), classes, args.model)
+    save_linear(model, data_name, classes, args.model)
     for split, path in (("test", args.predictions), ("unlabelled", args.unlabelled)):
         indices = np.flatnonzero(metadata["split"] == split)
         predictions = Predictions(
             model="linear",
-            data_name=read_data_name(table.schema),
+            data_name=data_name,
             classes=list(classes),
             num_parameters=count_parameters(model),
             seeds=[0],

@@ -17,13 +17,13 @@ import numpy as np
 import numpy.typing as npt
 import safetensors
 import safetensors.numpy
-from pydantic import Field, StringConstraints
+from pydantic import Field
 from scipy.special import expit
 
 from stages.common.errors import UserError
 from stages.common.files import atomic_write, write_json
 from stages.common.params import ParamsSection
-from stages.imdb.corpus.corpus import MAX_CLASSES
+from stages.imdb.corpus.params import ClassNames
 from stages.imdb.corpus.tokenizer import tokenize
 
 if TYPE_CHECKING:
@@ -31,15 +31,13 @@ if TYPE_CHECKING:
 
 Floats = npt.NDArray[np.float64]
 
-ClassName = Annotated[str, StringConstraints(pattern=r"^\P{C}+$")]  # no terminal control characters
-
 
 class LinearConfig(ParamsSection):
     """The content of `config.json`."""
 
     model: Literal["linear"] = "linear"
     data_name: str
-    classes: Annotated[list[ClassName], Field(min_length=2, max_length=MAX_CLASSES)]
+    classes: ClassNames
     ngrams: Annotated[int, Field(ge=1, le=3)]
 
 
@@ -68,8 +66,8 @@ class LinearModel:
         """Do `predict_proba` for tokenized texts."""
         logits = np.tile(self.bias.astype(np.float64), (len(texts), 1))
         for i, tokens in enumerate(texts):
-            known = {self.columns.get(ngram, -1) for ngram in extract_ngrams(tokens, self.size)}
-            columns = sorted(known - {-1})
+            ngrams = extract_ngrams(tokens, self.size)
+            columns = sorted({self.columns[ngram] for ngram in ngrams if ngram in self.columns})
             logits[i] += self.weight[:, columns].sum(axis=1, dtype=np.float64)
         positive = expit(logits)
         if positive.shape[1] == 1:

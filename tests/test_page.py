@@ -200,13 +200,6 @@ def test_the_legends_are_names_and_not_paths(wide: Visit) -> None:
 
 
 @needs_chromium
-def test_the_page_fits_a_phone(page: Path) -> None:
-    visit = Visit(page, "500,13000", SCREENSHOTS / "page-narrow.png")
-    assert visit.errors == []
-    assert visit.findings == {"broken": [], "tooWide": []}
-
-
-@needs_chromium
 def test_the_page_blocks_requests(page: Path) -> None:
     index = page.with_name("with-request.html")
     index.write_text(page.read_text("utf-8") + '<img src="https://example.com/x.png">', "utf-8")

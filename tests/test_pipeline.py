@@ -13,7 +13,7 @@ import yaml
 
 from stages.imdb.models.registry import MODEL_LABELS, NETWORKS
 from tests.clone import ROOT, Clone
-from tests.imports import has_only_docstring, imported_names, module_files
+from tests.imports import imported_names, module_files
 
 DVC_YAML = (ROOT / "dvc.yaml").read_text("utf-8")
 PIPELINE: dict[str, Any] = yaml.safe_load(DVC_YAML)
@@ -151,11 +151,6 @@ def test_a_training_depends_on_no_code_of_figures(name: str) -> None:
         for file in (ROOT / folder).glob("*.py"):
             packages = {name.partition(".")[0] for name in imported_names(parse(file))}
             assert "matplotlib" not in packages, file
-
-
-@pytest.mark.parametrize("file", ["stages/__init__.py", "stages/imdb/__init__.py"])
-def test_a_package_on_which_no_stage_depends_has_no_code(file: str) -> None:
-    assert has_only_docstring(parse(Path(file)))
 
 
 def test_dvc_yaml_has_the_models_of_the_registry() -> None:

@@ -1,9 +1,6 @@
 """The table of results in the README."""
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pandas as pd
@@ -11,7 +8,6 @@ import pytest
 
 from scripts.results_table import BEGIN, END, load_results, replace_between_markers, to_markdown
 from stages.common.errors import UserError
-from tests.clone import ROOT
 
 COLUMNS = ["model", "accuracy", "low", "high", "auc", "parameters", "seeds", "data"]
 
@@ -64,15 +60,3 @@ def test_the_table_replaces_what_is_between_the_markers() -> None:
     assert replace_between_markers(text, "new") == f"before\n{BEGIN}\nnew\n{END}\nafter"
     with pytest.raises(UserError, match="the markers .* are missing"):
         replace_between_markers(text.replace(END, ""), "new")
-
-
-def test_the_table_is_printed_with_any_encoding(root: Path) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "scripts.results_table"],
-        capture_output=True,
-        cwd=root,
-        env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONIOENCODING": "ascii"},
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    assert rb"LSTM \u2212 mean: **+2.17 points**" in done.stdout

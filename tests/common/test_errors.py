@@ -6,12 +6,9 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
-import psutil
 import pytest
 
 from stages.common.errors import UserError, format_user_error, run_main
@@ -49,11 +46,6 @@ def test_an_error_of_the_user_is_one_line(error: Exception, message: str) -> Non
         raise_in_main(error)
     assert str(caught.value.code).startswith("error: ")
     assert "\n" not in str(caught.value.code)
-
-
-def test_an_array_that_does_not_fit_in_memory_is_one_line() -> None:
-    with pytest.raises(SystemExit, match="out of memory"):
-        run_main(lambda: print(np.empty(2**59)))
 
 
 def test_a_full_device_is_one_line() -> None:
@@ -102,23 +94,6 @@ def python(code: str, **environment: str) -> "subprocess.Popen[str]":
         [sys.executable, "-c", code], cwd=ROOT, env={**inherited, **environment},
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
-
-
-def test_the_exit_code_and_stderr_of_a_user_error() -> None:
-    process = python(
-        "from stages.common.errors import *\n"
-        "def main(): raise UserError('a.csv: empty')\nrun_main(main)"
-    )
-    assert process.communicate() == ("", "error: a.csv: empty\n")
-    assert process.returncode == 1
-
-
-def test_the_exit_code_and_stderr_of_a_bug() -> None:
-    process = python("from stages.common.errors import *\nrun_main(lambda: 1 // 0)")
-    _, stderr = process.communicate()
-    assert process.returncode == 1
-    assert stderr.startswith("Traceback")
-    assert "ZeroDivisionError" in stderr
 
 
 # A job in the background of a shell ignores SIGINT, and so would its children.
@@ -181,28 +156,3 @@ def test_a_closed_pipe_is_no_error() -> None:
     process.stdout.close()
     assert process.stderr.read() == ""
     assert process.wait() == 0
-
-
-PARENT = """
-import subprocess, sys, time
-child = subprocess.Popen([sys.executable, "-c", sys.argv[1]])
-print(child.pid, flush=True)
-time.sleep(600)
-"""
-
-
-def test_a_stage_exits_when_dvc_was_killed() -> None:
-    dvc = subprocess.Popen(
-        [sys.executable, "-c", PARENT, WAIT],
-        cwd=ROOT, env={**os.environ, "DVC_STAGE": "mean"}, stdout=subprocess.PIPE, text=True,
-    )  # fmt: skip
-    assert dvc.stdout
-    stage = psutil.Process(int(dvc.stdout.readline()))
-    assert dvc.stdout.readline() == "started\n"
-    dvc.kill()
-    assert dvc.stdout.readline() == "cleaned up\n"
-    dvc.wait()
-    deadline = time.monotonic() + 60
-    while stage.is_running() and stage.status() != psutil.STATUS_ZOMBIE:
-        assert time.monotonic() < deadline
-        time.sleep(0.05)

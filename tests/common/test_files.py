@@ -9,15 +9,6 @@ import pytest
 from stages.common.files import atomic_write, write_csv, write_json
 
 
-def test_a_file_appears_only_when_complete(tmp_path: Path) -> None:
-    path = tmp_path / "new" / "a.txt"
-    with atomic_write(path) as temporary:
-        temporary.write_text("content")
-        assert not path.exists()
-    assert path.read_text() == "content"
-    assert [p.name for p in path.parent.iterdir()] == ["a.txt"]
-
-
 @pytest.mark.parametrize("folder", [False, True])
 def test_a_failed_write_keeps_the_old_file(tmp_path: Path, folder: bool) -> None:
     path = tmp_path / "a"

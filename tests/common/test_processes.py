@@ -30,14 +30,6 @@ def test_map_bounded_keeps_the_order_and_the_bound(buffersize: int) -> None:
     assert sorted(started) == list(range(20))
 
 
-def test_map_bounded_raises_the_error_of_a_task_in_its_turn() -> None:
-    with ThreadPoolExecutor(2) as executor:
-        results = map_bounded(executor, lambda task: 1 // task, [2, 1, 0, 1], 2)
-        assert [next(results), next(results)] == [0, 1]
-        with pytest.raises(ZeroDivisionError):
-            next(results)
-
-
 # A script because a spawned worker imports the main module. {body} uses `executor`.
 SCRIPT = """
 import os, signal, sys, time

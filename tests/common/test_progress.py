@@ -8,11 +8,6 @@ from stages.common import progress as module
 from stages.common.progress import progress
 
 
-def test_the_items_are_passed_through(capsys: pytest.CaptureFixture[str]) -> None:
-    assert list(progress(iter("abc"), 3, "work")) == ["a", "b", "c"]
-    assert capsys.readouterr() == ("", "")  # no line before LOG_INTERVAL
-
-
 def test_lines_in_a_log_count_units(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

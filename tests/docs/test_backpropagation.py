@@ -54,17 +54,6 @@ def test_the_example_is_what_the_code_computes() -> None:
     assert f"the slope is {TANH.phi_prime(A1)[0, 0]:.4f}" in PAGE
 
 
-def test_the_gradient_of_softmax_and_cross_entropy_is_that_of_the_derivation() -> None:
-    rng = np.random.default_rng(0)
-    Z2, Y = rng.normal(size=(5, 4)), model.one_hot(rng.integers(0, 4, 5), 4)
-    dZ2 = (np.exp(model.log_softmax(Z2)) - Y) / 5
-    for index in np.ndindex(5, 4):
-        derivative = gradcheck.numerical_derivative(
-            lambda: model.loss(model.log_softmax(Z2), Y), Z2, index
-        )
-        assert derivative == pytest.approx(dZ2[index], abs=1e-12)
-
-
 class Result(NamedTuple):
     """A training with the committed parameters, except for those that an exercise changes."""
 

@@ -1,6 +1,9 @@
 """The reader of the official archive reads its layout and refuses everything else."""
 
+import gzip
+import io
 import tarfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -8,10 +11,49 @@ import pytest
 from stages.common.errors import UserError
 from stages.imdb.download import aclimdb
 from stages.imdb.download.aclimdb import read_archive, reviews_sha256
-from tests.imdb.hostile_archives import EXTRA, bomb
 from tests.imdb.made_up import PER_CLASS, files, pack
 
 POSITIVE_REVIEW = "aclImdb/train/pos/0_9.txt"
+REVIEW = "aclImdb/train/pos/99_9.txt"
+Extra = Callable[[tarfile.TarFile], None]
+
+
+def member(name: str, data: bytes = b"x", kind: bytes = tarfile.REGTYPE, link: str = "") -> Extra:
+    """Return a function that adds one more member to an archive."""
+
+    def add(archive: tarfile.TarFile) -> None:
+        info = tarfile.TarInfo(name)
+        info.size, info.type, info.linkname = len(data), kind, link
+        archive.addfile(info, io.BytesIO(data))
+
+    return add
+
+
+def sparse(archive: tarfile.TarFile) -> None:
+    """Add a file of a million zeros that takes no space in the archive."""
+    info = tarfile.TarInfo(REVIEW)
+    info.pax_headers = {"GNU.sparse.map": "0,0", "GNU.sparse.size": "1000000"}
+    archive.addfile(info)
+
+
+EXTRA: dict[str, tuple[Extra, str]] = {
+    "a name with ../": (member("aclImdb/../../evil.txt"), "points outside"),
+    "an absolute name": (member("/tmp/evil.txt"), "points outside"),  # noqa: S108
+    "a link": (member(REVIEW, b"", tarfile.SYMTYPE, "/etc/passwd"), "link, device or sparse"),
+    "a sparse file": (sparse, "link, device or sparse"),
+    "one review too many": (member(REVIEW), "aclImdb/train/pos has 41 reviews, not 40"),
+    "an unknown folder": (member("aclImdb/test/unsup/0_0.txt"), "test/unsup has 1 reviews, not 0"),
+    "not UTF-8": (member(REVIEW, b"\xff\xfe"), "damaged or truncated .*'utf-8' codec"),
+    "megabytes": (member(REVIEW, b"x" * (2 << 20)), "unpacks to 2,097,152 bytes"),
+}
+
+
+def bomb(path: Path, info: tarfile.TarInfo) -> Path:
+    """Write a small gzip file whose first member expands to `info.size` zeros."""
+    zeros = gzip.compress(bytes(1 << 20), mtime=0)
+    header = gzip.compress(info.tobuf(tarfile.USTAR_FORMAT), mtime=0)
+    path.write_bytes(header + zeros * (info.size // (1 << 20) + 1))  # gzip files can be joined
+    return path
 
 
 def test_every_review_is_read_with_its_movie_stars_and_label(tmp_path: Path) -> None:
@@ -46,29 +88,11 @@ def test_the_digest_depends_on_the_reviews_but_not_on_their_order_in_the_archive
     assert sha256(content) != expected
 
 
-@pytest.mark.parametrize(
-    ("extra", "message"),
-    [
-        ("a name with ../", "points outside"),
-        ("an absolute name", "points outside"),
-        ("a link", "link, device or sparse"),
-        ("a hard link", "link, device or sparse"),
-        ("a device", "link, device or sparse"),
-        ("a pipe", "link, device or sparse"),
-        ("a sparse file", "link, device or sparse"),
-        ("a duplicate name", "aclImdb/train/pos has 41 reviews, not 40"),
-        ("a duplicate number", "aclImdb/train/pos has 41 reviews, not 40"),
-        ("an empty review", "aclImdb/train/pos has 41 reviews, not 40"),
-        ("one review too many", "aclImdb/train/pos has 41 reviews, not 40"),
-        ("an unknown folder", "aclImdb/test/unsup has 1 reviews, not 0"),
-        ("a review that is not UTF-8", "damaged or truncated .*'utf-8' codec"),
-        ("a review of megabytes", "unpacks to 2,097,152 bytes"),
-    ],
-)
+@pytest.mark.parametrize(("extra", "message"), EXTRA.values(), ids=EXTRA)
 def test_members_that_the_data_set_does_not_have_are_refused(
-    tmp_path: Path, extra: str, message: str
+    tmp_path: Path, extra: Extra, message: str
 ) -> None:
-    path = pack(files(), tmp_path / "a.tar.gz", EXTRA[extra])
+    path = pack(files(), tmp_path / "a.tar.gz", extra)
     with pytest.raises(UserError, match=message):
         read_archive(path, PER_CLASS)
 
@@ -92,15 +116,6 @@ def test_a_truncated_archive_is_refused(tmp_path: Path, fraction: float) -> None
     path = pack(files(), tmp_path / "a.tar.gz")
     data = path.read_bytes()
     path.write_bytes(data[: int(fraction * len(data))])
-    with pytest.raises(UserError, match="damaged or truncated|incomplete"):
-        read_archive(path, PER_CLASS)
-
-
-def test_an_archive_with_a_changed_byte_is_refused(tmp_path: Path) -> None:
-    path = pack(files(), tmp_path / "a.tar.gz")
-    data = bytearray(path.read_bytes())
-    data[len(data) // 2] ^= 0xFF
-    path.write_bytes(data)
     with pytest.raises(UserError, match="damaged or truncated|incomplete"):
         read_archive(path, PER_CLASS)
 

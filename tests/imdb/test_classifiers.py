@@ -104,15 +104,6 @@ def test_the_lstm_adds_the_embedding_of_a_bigram_to_that_of_its_second_word() ->
     assert torch.equal(network.embed(ids)[0, 5], torch.zeros(6))
 
 
-def test_a_perturbation_is_added_to_the_embeddings() -> None:
-    network = LSTMClassifier(VOCAB_SIZE, 6, 5)
-    ids, lengths = collate([array([1, 2, 3]), array([4, 5])])
-    delta = torch.randn(2, 3, 6)
-    expected = network.classify(network.embed(ids) + delta, lengths)
-    assert torch.equal(network(ids, lengths, delta), expected)
-    assert not torch.equal(network(ids, lengths), expected)
-
-
 @pytest.mark.parametrize("num_buckets", [48_271, 65_536, 500_000, 965_420, 2_000_000])
 def test_bigrams_of_frequent_words_share_buckets_only_by_chance(num_buckets: int) -> None:
     first, second = torch.meshgrid(torch.arange(2, 302), torch.arange(2, 302), indexing="ij")

@@ -61,24 +61,6 @@ def test_a_stratified_fifth_is_held_out_and_every_row_is_kept_in_order(
     assert reviews["label"].tolist() == [label_to_class[label] for label in LABELS]
 
 
-@pytest.mark.parametrize(
-    "labels",
-    [
-        pd.Series([1, 0] * 50),
-        pd.Series([True, False] * 50).map({True: "Positive", False: " negative "}),
-        pd.Series([1.0, 0.0] * 50),
-    ],
-)
-def test_csv_and_parquet_give_the_same_reviews(
-    table: pd.DataFrame, tmp_path: Path, labels: pd.Series
-) -> None:
-    table["label"] = labels
-    from_parquet, _ = read_all(written(table, tmp_path / "mine.parquet"))
-    from_csv, _ = read_all(written(table, tmp_path / "mine.csv"))
-    pd.testing.assert_frame_equal(from_parquet, from_csv)
-    assert from_csv["label"].tolist() == [1, 0] * 50
-
-
 @pytest.mark.parametrize("suffix", [".csv", ".parquet"])
 def test_the_size_of_the_chunks_does_not_change_the_reviews(
     table: pd.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suffix: str
@@ -479,9 +461,3 @@ def test_texts_without_spaces_between_words_are_warned_about(
 def test_a_source_that_is_no_table_is_explained(source: str, message: str) -> None:
     with pytest.raises(ValidationError, match=message):
         TypeAdapter(Source).validate_python(source)
-
-
-@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
-def test_a_missing_file_is_named(tmp_path: Path, suffix: str) -> None:
-    with pytest.raises(UserError, match="no such file in .*; correct the path$"):
-        read_all(tmp_path / f"mine{suffix}")

@@ -14,7 +14,6 @@ import torch
 from safetensors.torch import save_file
 
 from stages.common.errors import UserError
-from stages.imdb.engine import distributed
 from stages.imdb.engine.launcher import check_network_interfaces, launch
 from stages.imdb.models.classifiers import LSTMClassifier
 from tests.clone import ROOT
@@ -173,16 +172,6 @@ def test_a_wrong_network_interface_is_named(monkeypatch: pytest.MonkeyPatch) -> 
 def test_a_macs_gpu_is_for_one_process() -> None:
     with pytest.raises(UserError, match="num_processes = 2: a Mac's GPU supports one"):
         launch("stages.imdb.training.main", 2, torch.device("mps"))
-
-
-def test_a_single_process_keeps_everything() -> None:
-    shard = distributed.shard_batch(5)
-    assert shard.indices.tolist() == [0, 1, 2, 3, 4]
-    assert (shard.count, shard.loss_weight) == (5, 1.0)
-    assert distributed.all_reduce_sum(1.5, 2) == [1.5, 2]
-    assert distributed.broadcast_bytes(b"x") == b"x"
-    network = torch.nn.Linear(1, 1)
-    assert distributed.wrap(network) is network
 
 
 @pytest.fixture

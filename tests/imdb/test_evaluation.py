@@ -4,8 +4,6 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
 
 from stages.imdb.corpus.predictions import Predictions
@@ -46,12 +44,6 @@ def test_metrics_of_three_classes_are_micro_averages() -> None:
     table = metrics.confusion_table(labels, probs, ["a", "b", "c"])
     counts = table.pivot(index="actual", columns="predicted", values="reviews").to_numpy()
     assert counts.tolist() == [[1, 0, 0], [0, 1, 0], [0, 1, 1]]
-
-
-def test_one_vs_rest_of_two_classes_is_the_second_class() -> None:
-    labels = np.array([0, 1, 1])
-    y_true, y_prob = metrics.one_vs_rest(labels, both_classes([0.2, 0.9, 0.4]))
-    assert (y_true.tolist(), y_prob.tolist()) == ([0, 1, 1], [0.2, 0.9, 0.4])
 
 
 def test_calibrated_probabilities_have_almost_no_calibration_error(
@@ -101,13 +93,6 @@ def test_mcnemar_is_exact(only_better: int, only_base: int, p: float) -> None:
     assert metrics.mcnemar(better, base) == pytest.approx(p)
 
 
-@given(st.integers(0, 500), st.integers(1, 500))
-def test_wilson_interval_contains_the_proportion(successes: int, failures: int) -> None:
-    n = successes + failures
-    low, high = metrics.wilson_interval(successes, n)
-    assert 0 <= low <= successes / n <= high <= 1
-
-
 def test_curves_end_where_every_review_is_called_positive(rng: np.random.Generator) -> None:
     y_true = rng.integers(0, 2, 1_000)
     y_prob = np.clip(y_true * 0.3 + rng.random(1_000) * 0.7, 0, 1)
@@ -117,15 +102,6 @@ def test_curves_end_where_every_review_is_called_positive(rng: np.random.Generat
     assert roc["true_positive_rate"].iloc[-1] == 1
     curve = metrics.precision_recall(y_true, y_prob)
     assert curve["precision"].iloc[-1] >= y_true.mean() - 1e-9
-
-
-def test_accuracies_by_group_average_to_the_accuracy(rng: np.random.Generator) -> None:
-    is_correct = rng.random(1_000) < 0.7
-    groups = pd.Series(rng.integers(1, 11, 1_000))
-    table = metrics.accuracy_by(groups, is_correct)
-    assert table["reviews"].sum() == 1_000
-    mean = np.average(table["accuracy"], weights=table["reviews"])
-    assert mean == pytest.approx(is_correct.mean())
 
 
 def predictions(model: str, positive: list[list[float]]) -> Predictions:

@@ -7,7 +7,6 @@ import shutil
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -136,12 +135,6 @@ def test_a_table_is_no_list_of_texts(models: list[Path], texts: Any) -> None:
         Predictor(models[0]).predict(texts)
 
 
-def test_a_column_of_a_table_is_a_list_of_texts(models: list[Path]) -> None:
-    predictor = Predictor(models[0])
-    assert predictor.predict(pd.Series([REVIEW], index=["a"])) == predictor.predict([REVIEW])
-    assert predictor.predict(pd.Series([], dtype=float)) == []
-
-
 @pytest.mark.parametrize("gap", [None, float("nan")])
 def test_the_texts_of_a_table_may_be_categorical(
     tmp_path: Path, models: list[Path], gap: float | None
@@ -172,16 +165,6 @@ def test_predict_prints_one_line_per_model(
     assert lines[-2:] == ["3:", "no words in the text: not classified"]
     call(main, "--model", models[1], REVIEW)
     assert capsys.readouterr().out.startswith("mean ")
-
-
-def test_predict_escapes_what_the_output_encoding_lacks(models: list[Path]) -> None:
-    args = ["--explain", "--model", str(models[1]), "a great фильм"]
-    done = subprocess.run(
-        [sys.executable, "-m", "stages.imdb.predict", *args], cwd=ROOT,
-        env={**os.environ, "PYTHONIOENCODING": "ascii"},
-        capture_output=True, text=True, check=True,
-    )  # fmt: skip
-    assert r"\u0444\u0438\u043b\u044c\u043c" in done.stdout
 
 
 def test_every_trained_model_of_the_folder_is_used(
@@ -311,20 +294,6 @@ def test_texts_are_read_from_a_pipe(
     assert [record["text"] for record in records(capsys)] == [REVIEW, "bad"]
 
 
-def test_each_line_that_is_typed_is_answered(models: list[Path]) -> None:
-    """The next line is typed after the answer to the line before."""
-    answered: list[str] = []
-
-    def typed() -> Iterator[str]:
-        yield REVIEW
-        assert answered == [REVIEW]
-        yield "bad"
-
-    for record in predict.predict(typed(), [Predictor(models[0])], explain=False, batch_size=1):
-        answered.append(record["text"])
-    assert answered == [REVIEW, "bad"]
-
-
 @pytest.mark.parametrize(
     ("file", "args", "message"),
     [
@@ -384,13 +353,6 @@ def test_wrong_arguments_are_reported(
     with pytest.raises(SystemExit, match="2"):
         call(main, "--model", models[1], *args)
     assert message in capsys.readouterr().err
-
-
-def test_a_missing_file_is_named(models: list[Path]) -> None:
-    with pytest.raises(FileNotFoundError, match="/no/such/file"):
-        call(main, "--model", models[0], "--file", "/no/such/file")
-    with pytest.raises(UserError, match=r"/no/such/model/config\.json: no such file"):
-        Predictor("/no/such/model")
 
 
 def test_predict_does_not_import_what_only_training_needs() -> None:

@@ -1,15 +1,12 @@
 """The registry of networks fits the parameters and the classes."""
 
-import inspect
-
 import pytest
 import torch
 
 from stages.common.params import load_params
-from stages.imdb.corpus.params import Imdb, SequenceParams, TrainingParams
-from stages.imdb.models.classifiers import SequenceClassifier
+from stages.imdb.corpus.params import Imdb
 from stages.imdb.models.device import CPU
-from stages.imdb.models.registry import MODEL_LABELS, NETWORKS
+from stages.imdb.models.registry import NETWORKS
 from stages.imdb.models.serialization import build_model
 from stages.imdb.training.job import make_config, model_params
 from tests.clone import ROOT
@@ -17,16 +14,6 @@ from tests.imdb.training_setup import VOCAB_SIZE, make_corpus
 
 PARAMS = load_params(ROOT / "params.yaml", "imdb", Imdb)
 every_network = pytest.mark.parametrize("name", NETWORKS)
-
-
-@every_network
-def test_the_section_of_a_network_has_its_sizes(name: str) -> None:
-    section = model_params(name, PARAMS)
-    network_class = NETWORKS[name].network_class
-    assert isinstance(section, TrainingParams)
-    assert isinstance(section, SequenceParams) == issubclass(network_class, SequenceClassifier)
-    arguments = inspect.signature(network_class).parameters
-    assert {*NETWORKS[name].sizes} <= {*arguments} & {*type(section).model_fields}
 
 
 @every_network
@@ -41,7 +28,3 @@ def test_a_network_is_built_from_its_parameters(name: str, ngrams: int) -> None:
     assert rows > 1_000 or ngrams == 1
     ids, lengths = torch.tensor([[3, 4]], dtype=torch.int32), torch.tensor([2])
     assert network(ids, lengths).shape == (1,)
-
-
-def test_the_labels_have_the_linear_model_first() -> None:
-    assert MODEL_LABELS == {"linear": "linear", "mean": "mean", "lstm": "LSTM"}

@@ -1,14 +1,9 @@
 """Stages of project 3 through their command lines: unreadable inputs, a full disk."""
 
-import shutil
-import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
-import pandas as pd
 import pytest
 
-from stages.imdb.download.main import write_reviews
 from tests.conftest import Run
 
 COMMANDS = {
@@ -43,28 +38,3 @@ def test_an_unreadable_input_is_named(stage: Run, tmp_path: Path, module: str, k
     assert done.stderr.startswith("error: ")
     assert "Traceback" not in done.stderr
     assert not list(tmp_path.glob("*out*")), "nothing half-written"
-
-
-@pytest.fixture
-def full_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 200 kB."""
-    place = tmp_path / "small"
-    place.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=200k", "tmpfs", str(place)]
-    if shutil.which("mount") is None or subprocess.run(mount, capture_output=True).returncode:
-        pytest.skip("needs to be root, to mount a small file system")
-    yield place
-    subprocess.run(["umount", str(place)], check=True)
-
-
-def test_a_full_disk_is_reported_and_nothing_half_written_is_left(
-    stage: Run, tmp_path: Path, full_disk: Path
-) -> None:
-    texts = [f"w{i} w{i + 1} w{i + 2}" for i in range(20_000)]
-    table = pd.DataFrame({"id": texts, "split": "train", "group": "", "stars": 1, "label": 0})
-    write_reviews([table.assign(text=texts)], "made up", tmp_path / "reviews.parquet")
-    args = ["--reviews", tmp_path / "reviews.parquet", "--tokens", full_disk / "tokens"]
-    done = stage("imdb.preprocess.tokenize", *args)
-    assert done.returncode == 1
-    assert done.stderr == "error: no space left on the disk; free some and run again\n"
-    assert list(full_disk.iterdir()) == []

@@ -1,13 +1,11 @@
 """The tokenizer, the format of the corpus, and the vocabulary."""
 
-import gc
 import tracemalloc
 import unicodedata
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -152,25 +150,6 @@ def test_a_table_without_reviews_is_refused(tmp_path: Path) -> None:
         tokenized([], tmp_path)
 
 
-def test_a_failure_leaves_no_files_behind(tmp_path: Path) -> None:
-    write_reviews([table(["a"] * 5_001)], "made up", tmp_path / "r.parquet")
-    content = bytearray((tmp_path / "r.parquet").read_bytes())
-    text = pq.ParquetFile(tmp_path / "r.parquet").metadata.row_group(1).column(5)
-    start = text.dictionary_page_offset
-    content[start : start + 8] = bytes(8)
-    (tmp_path / "r.parquet").write_bytes(content)
-    with pytest.raises((OSError, ValueError)):
-        tokenize_file(tmp_path / "r.parquet", tmp_path / "tokens", 1)
-    assert [path.name for path in tmp_path.iterdir()] == ["r.parquet"]
-
-
-def test_ids_written_in_blocks_are_the_file_that_numpy_writes(tmp_path: Path) -> None:
-    blocks = [np.arange(5, dtype=np.int32), np.empty(0, np.int32), np.arange(9, dtype=np.int32)]
-    write_ids(iter(blocks), tmp_path)
-    np.save(tmp_path / "whole.npy", np.concatenate(blocks))
-    assert (tmp_path / "ids.npy").read_bytes() == (tmp_path / "whole.npy").read_bytes()
-
-
 @pytest.mark.parametrize("block", [1, 3, 10_000])
 def test_the_size_of_the_blocks_does_not_change_the_corpus(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, block: int
@@ -199,19 +178,6 @@ def test_written_ids_do_not_stay_in_memory(tmp_path: Path) -> None:
         assert tracemalloc.get_traced_memory()[1] < 4_000_000
     finally:
         tracemalloc.stop()
-
-
-def test_the_words_of_a_row_group_do_not_stay_in_memory() -> None:
-    texts = [f"word{i}" for i in range(10_000)]
-    gc.disable()
-    tracemalloc.start()
-    try:
-        for _ in range(5):
-            numericalize(texts)
-        assert tracemalloc.get_traced_memory()[0] < 500_000
-    finally:
-        tracemalloc.stop()
-        gc.enable()
 
 
 SMALL = ["a a a b b", "a b c", "rare c test", "a d d d d d d"]

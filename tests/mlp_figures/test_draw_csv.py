@@ -134,15 +134,6 @@ def test_a_constant_coordinate_is_only_shifted(tmp_path: Path) -> None:
     assert not same_scale(data.X)
 
 
-def test_the_split_keeps_every_point_and_depends_on_the_seed(tmp_path: Path) -> None:
-    path = write_points(tmp_path / "mine.csv", (1, 1), ("a", "b", "c"))
-    data, names = load_and_split(path, 0.25, 1)
-    assert (len(data.X), len(data.X_test)) == (90, 30)
-    assert names == ["a", "b", "c"]
-    assert np.array_equal(data.X, load_and_split(path, 0.25, 1)[0].X)
-    assert not np.array_equal(data.X, load_and_split(path, 0.25, 2)[0].X)
-
-
 @pytest.mark.parametrize(
     ("lines", "message"),
     [

@@ -7,7 +7,6 @@ import pytest
 from PIL import Image
 
 from stages.mlp_figures import main
-from stages.mlp_figures.boundary import frame_epochs
 from stages.mlp_numpy import model
 from stages.mlp_numpy.weights import save_weights
 from stages.points.csv_io import write_points
@@ -63,11 +62,3 @@ def test_the_stage_draws_the_same_eight_pictures_again(
                 assert image.width == 1002  # 6 inches of 167 dots
             else:
                 assert image.n_frames == EPOCHS + 1  # type: ignore[attr-defined]
-
-
-def test_frame_epochs_begin_with_every_epoch_and_end_with_the_last() -> None:
-    epochs = frame_epochs(100)
-    assert epochs[:5] == [0, 1, 2, 3, 4]
-    assert epochs[-1] == 100
-    assert len(epochs) <= 41
-    assert epochs == sorted(set(epochs))

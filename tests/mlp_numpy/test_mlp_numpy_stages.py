@@ -11,11 +11,11 @@ import pytest
 from stages.common.errors import UserError
 from stages.common.params import load_params
 from stages.mlp_numpy import model, train
-from stages.mlp_numpy.history import max_loss_difference, read_history
+from stages.mlp_numpy.history import read_history
 from stages.mlp_numpy.params import MLP
 from stages.mlp_numpy.weights import load_weights, save_weights
 from stages.points.csv_io import read_points, write_points
-from stages.points.generate import generate, split
+from stages.points.generate import generate
 from stages.points.params import Points
 from tests.clone import ROOT
 
@@ -77,18 +77,6 @@ def test_the_stage_writes_weights_history_curves_and_metrics(
     assert not history.b1[0].any()
 
 
-def test_a_second_training_writes_the_same_bytes(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    contents = []
-    for folder in (tmp_path / "first", tmp_path / "second"):
-        run_stage(monkeypatch, *write_inputs(folder, 3), *output_args(folder))
-        files = sorted(path for path in folder.rglob("*") if path.is_file())
-        contents.append({str(path.relative_to(folder)): path.read_bytes() for path in files})
-    assert contents[0] == contents[1]
-    assert len(contents[0]) == 3 + 3 + 5  # inputs, weights and metrics, the live folder
-
-
 def test_a_diverging_training_is_reported_and_writes_no_model(tmp_path: Path) -> None:
     inputs = write_inputs(tmp_path, activation="relu", learning_rate=10.0)
     (tmp_path / "train.csv").write_text(
@@ -143,33 +131,6 @@ def test_weights_of_an_unknown_activation_are_refused(tmp_path: Path) -> None:
 def test_a_missing_curve_is_named(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"loss\.tsv: no such file; train the network first"):
         read_history(tmp_path, "train/loss")
-
-
-def test_the_loss_difference_is_the_largest_of_all_versions(tmp_path: Path) -> None:
-    for name, losses in (("numpy", [1.0, 2.0]), ("a", [1.0, 2.5]), ("b", [0.9, 2.0])):
-        folder = tmp_path / name / "plots" / "metrics" / "train"
-        folder.mkdir(parents=True)
-        lines = [f"{step}\t{loss}\n" for step, loss in enumerate(losses, 1)]
-        (folder / "loss.tsv").write_text("step\tloss\n" + "".join(lines))
-    difference = max_loss_difference(tmp_path / "numpy", [tmp_path / "a", tmp_path / "b"])
-    assert difference == pytest.approx([0.1, 0.5])
-
-
-@pytest.mark.parametrize("seed", range(3))
-def test_the_committed_parameters_give_97_percent_from_other_seeds(seed: int) -> None:
-    points = load_params(ROOT / "params.yaml", "points", Points)
-    mlp = load_params(ROOT / "params.yaml", "mlp", MLP)
-    X, labels = generate("moons", points.n_samples, points.noise, 2, seed)
-    (X, labels), (X_test, test_labels) = split(X, labels, points.test_size, seed)
-    rng = np.random.default_rng(seed)
-    weights = model.init_weights(2, mlp.hidden_size, 2, rng)
-    epoch_batches = model.minibatches(len(X), mlp.batch_size, mlp.epochs, rng)
-    Y = model.one_hot(labels, 2)
-    *_, (_, trained) = model.fit(
-        X, Y, weights, mlp.activation, epoch_batches, mlp.learning_rate, mlp.momentum
-    )
-    A2 = model.forward(X_test, *trained, model.ACTIVATIONS[mlp.activation].phi)[2]
-    assert np.mean(A2.argmax(axis=1) == test_labels) >= 0.97
 
 
 @pytest.mark.parametrize("name", ["numpy", "by_hand", "sequential", "module"])

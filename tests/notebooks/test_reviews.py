@@ -60,17 +60,6 @@ def test_the_hardest_reviews_are_in_the_order_of_the_table(run: reviews.Run) -> 
     assert run.hardest_reviews["label"].tolist() == hardest["label"].tolist()
 
 
-def test_models_are_found_in_the_order_of_the_registry(tmp_path: Path) -> None:
-    models = tmp_path / "data" / "imdb" / "models"
-    run = reviews.Run(tmp_path)
-    assert run.model_folders == []
-    save_small_linear(models)
-    assert not run.is_trained
-    save_untrained(models)
-    assert run.is_trained
-    assert [folder.name for folder in run.model_folders] == ["linear", "mean", "lstm"]
-
-
 def test_words_are_left_out_or_replaced() -> None:
     tokens = ["not", "a", "bad", "film"]
     assert reviews.change_words(tokens, [0, 2], []) == ["a", "film"]
@@ -118,13 +107,6 @@ def test_contributions_show_their_sign_without_color() -> None:
     assert "<span>y</span>" in words
 
 
-@pytest.mark.parametrize(
-    ("value", "text"), [(0.04, "0.0"), (-0.04, "0.0"), (1.25, "+1.2"), (-2, "\N{MINUS SIGN}2.0")]
-)
-def test_numbers_have_a_sign(value: float, text: str) -> None:
-    assert reviews.signed(value) == text
-
-
 @pytest.mark.parametrize("num_classes", [2, 3])
 def test_the_cards_name_the_classes_of_the_model(num_classes: int, tmp_path: Path) -> None:
     save_untrained(tmp_path, num_classes=num_classes)
@@ -148,12 +130,6 @@ def test_neighbours_have_the_largest_cosine(tmp_path: Path) -> None:
     assert table["neighbour"].tolist() == sorted(cosine, key=lambda word: -cosine[word])
     with pytest.raises(UserError, match="'odd' is not in the vocabulary"):
         reviews.neighbours(predictor, "odd")
-
-
-def test_only_networks_have_neighbours(tmp_path: Path) -> None:
-    folders = [save_small_linear(tmp_path), *save_untrained(tmp_path)]
-    found = reviews.select_networks([Predictor(folder) for folder in folders])
-    assert [predictor.name for predictor in found] == ["mean", "lstm"]
 
 
 def test_the_small_run_trains_next_to_the_pipeline(

@@ -85,15 +85,6 @@ def test_points_are_read_as_they_were_written(tmp_path: Path) -> None:
     assert n_classes == 3
 
 
-def test_columns_may_have_any_order_and_others_are_ignored(tmp_path: Path) -> None:
-    path = tmp_path / "points.csv"
-    path.write_text("label,name,x2,x1\n1,a,2.0,1e0\n0,b,4,3\n", encoding="utf-8")
-    X, labels, n_classes = read_points(path)
-    assert X.tolist() == [[1.0, 2.0], [3.0, 4.0]]
-    assert labels.tolist() == [1, 0]
-    assert n_classes == 2
-
-
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -223,26 +214,6 @@ def test_parameters_that_do_not_fit_each_other_are_named(
     with pytest.raises(UserError) as caught:
         load_params(write_params(tmp_path / "params.yaml", **changes), "points", Points)
     assert message in str(caught.value)
-
-
-@pytest.mark.parametrize("n_classes", [2, 6])
-@pytest.mark.parametrize(("n_samples", "test_size"), [(20, 0.05), (20, 0.3), (27, 0.7)])
-def test_points_of_accepted_sizes_can_be_split(
-    tmp_path: Path, n_classes: int, n_samples: int, test_size: float
-) -> None:
-    path = write_params(
-        tmp_path / "params.yaml",
-        dataset="blobs", n_classes=n_classes, n_samples=n_samples, test_size=test_size,
-    )  # fmt: skip
-    X, labels = generate("blobs", n_samples, 0.1, n_classes, 0)
-    try:
-        load_params(path, "points", Points)
-    except UserError:
-        with pytest.raises(ValueError, match="number of classes"):
-            split(X, labels, test_size, 0)
-    else:
-        for _, part_labels in split(X, labels, test_size, 0):
-            assert set(part_labels) == set(range(n_classes))
 
 
 def test_the_stage_writes_the_same_bytes_again(

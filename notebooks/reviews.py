@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import Any, cast
 
 import matplotlib.pyplot as plt
-import networkx as nx  # type: ignore[import-untyped]
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import yaml
 from dvc.repo import Repo
+from dvc.repo.graph import collect_pipeline
 from matplotlib.figure import Figure
 
 from stages.common.errors import UserError
@@ -144,11 +144,10 @@ def pipeline_commands() -> list[tuple[str, str]]:
     Only the figures are left out.
     """
     with Repo(str(ROOT)) as repo:
-        graph = repo.index.graph  # from each stage to those that it depends on
         stages: dict[str, tuple[str, str]] = {}
         for name in ("compare", "neighbours"):
             [target] = repo.stage.collect(name)
-            for stage in nx.dfs_postorder_nodes(graph, target):
+            for stage in collect_pipeline(target, repo.index.graph):  # in their order
                 stages.setdefault(stage.addressing, (stage.desc, stage.cmd))
     return [*stages.values()]
 

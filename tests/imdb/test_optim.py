@@ -51,6 +51,22 @@ def test_sparse_adam_equals_pytorchs(every_row: bool) -> None:
     assert not torch.allclose(ours.weight, start)
 
 
+def test_sparse_adam_gives_the_same_weights_with_dense_gradients() -> None:
+    torch.manual_seed(0)
+    start = torch.randn(9, 4)
+    weights = []
+    for sparse in (True, False):
+        embedding = nn.Embedding(9, 4, _weight=start.clone(), sparse=sparse)
+        optimizer = SparseAdam(embedding.parameters(), lr=0.1)
+        for ids in torch.tensor([[0, 1, 1], [2, 3, 3], [1, 2, 8]]):
+            optimizer.zero_grad()
+            (embedding(ids) ** 2).sum().backward()
+            optimizer.step()
+        weights.append(embedding.weight)
+    assert torch.equal(*weights)
+    assert torch.equal(weights[1][4:8], start[4:8])
+
+
 def test_every_weight_has_exactly_one_optimizer() -> None:
     network = LSTMClassifier(50, 6, hidden_size=5, num_buckets=31)
     optimized = [p for o in build_optimizers(network) for g in o.param_groups for p in g["params"]]

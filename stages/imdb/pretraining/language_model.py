@@ -19,7 +19,7 @@ from stages.imdb.models.classifiers import HashedBigramEmbedding, init_embedding
 from stages.imdb.models.device import CPU, autocast, get_matmul_dtype
 
 State = tuple[Tensor, Tensor]
-CHUNK = 512  # positions per chunk of the softmax: their logits stay in the processor's cache
+CHUNK = 512  # positions per chunk of the softmax on a CPU: their logits stay in its cache
 READAHEAD = 32  # windows of text read at a time
 BOS = np.array([PAD], np.int32)  # beginning of a review; a language model has no padding
 UNIGRAM_POWER = 0.75  # exponent of the word counts when sampling (Mikolov et al. 2013)
@@ -143,8 +143,9 @@ class SampledSoftmax(torch.autograd.Function):
         d_weight, d_biases = torch.zeros_like(sampled_weight), torch.zeros_like(biases)
         weight = sampled_weight.to(dtype)
         loss = 0.0
-        for begin in range(0, count, CHUNK):
-            chunk = slice(begin, begin + CHUNK)
+        size = CHUNK if outputs.device.type == "cpu" else count
+        for begin in range(0, count, size):
+            chunk = slice(begin, begin + size)
             output = outputs[chunk].to(dtype)
             logits = (output @ weight.T).to(biases) + biases  # chunk × num_sampled
             # The target is not a wrong answer, even if the sample contains it.

@@ -243,13 +243,22 @@ def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list
 
 
 def describe_machine(*packages: str) -> str:
-    """Return the processor, the versions of Python and of packages, and the git revision."""
+    """Return the processor, the versions of Python and of packages, and the git revision.
+
+    The revision ends with "-dirty" if a file is not as committed; other reports do not count.
+    """
+
+    def git(*arguments: str) -> str:
+        command = ["git", *arguments]
+        run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+        return run.stdout.strip()
+
     versions = "".join(f", {package} {version(package)}" for package in packages)
-    command = ["git", "describe", "--always", "--dirty"]
-    git = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    reports = [f":!benchmarks/*.{suffix}" for suffix in ("md", "png")]
+    changes = git("status", "--porcelain", "--untracked-files=no", "--", ".", *reports)
     return (
         f"Recorded on: {processor_name()}, Python {platform.python_version()}{versions}, revision"
-        f" {git.stdout.strip() or 'unknown'}."
+        f" {git('rev-parse', '--short', 'HEAD') or 'unknown'}{'-dirty' if changes else ''}."
     )
 
 

@@ -161,6 +161,10 @@ def test_the_fastest_contender_needs_the_least_time_to_the_target() -> None:
     assert mean.fastest({"slow": slow, "fast": fast, "never": never}, 0.9, 3) == ("fast", 3)
     assert mean.fastest({"never": never}, 0.9, 3) is None
 
+    accuracies = iter([0.95, 0.8, 0.8, 0.85, 0.91])
+    lucky = {"lucky": lambda epochs: mean.Training(1, next(accuracies))}
+    assert mean.fastest(lucky, 0.9, 2) is None
+
 
 def test_fasttext_gets_one_review_per_line(corpus: Corpus, tmp_path: Path) -> None:
     mean.write_fasttext(corpus, np.array([1, 6]), tmp_path / "text")

@@ -84,6 +84,18 @@ def test_a_server_that_stalls_is_abandoned_and_retried(
     assert_complete(tmp_path)
 
 
+@pytest.mark.parametrize(
+    "behaviour", [Behaviour(CONTENT, faults=["stall"]), Behaviour(CONTENT, piece=1000, pause=1)]
+)
+def test_a_server_that_stalls_before_or_within_the_file_is_reported(
+    behaviour: Behaviour, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(http, "TIMEOUT", (1, 0.2))
+    monkeypatch.setattr(http, "BACKOFF", ())
+    with serve(behaviour) as url, pytest.raises(UnreachableError, match=r"sent nothing for 0\.2 s"):
+        download_file(url, tmp_path / "a.tar.gz", SHA256)
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="the length of the queue differs elsewhere")
 def test_a_connection_timeout_is_reported_with_its_own_figure(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch

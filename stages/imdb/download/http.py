@@ -141,7 +141,7 @@ def _reason(error: Exception) -> str:
     """Return the innermost cause of a network error, without the libraries' layers around it."""
     if isinstance(error, requests.ConnectTimeout):
         return f"no connection within {TIMEOUT[0]} s"
-    if isinstance(error, urllib3.exceptions.ReadTimeoutError):
+    if isinstance(error, (requests.ReadTimeout, urllib3.exceptions.ReadTimeoutError)):
         return f"the server sent nothing for {TIMEOUT[1]} s"
     cause = getattr(error.args[0] if error.args else error, "reason", error)
     text = str(cause.args[0] if isinstance(cause, urllib3.exceptions.ProtocolError) else cause)

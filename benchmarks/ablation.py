@@ -78,6 +78,7 @@ ADVERSARIAL: dict[str, object] = {
 LONGER = UNIGRAMS | {
     "embedding_dim": 256, "lstm.hidden_size": 512, "lstm.bidirectional": True,
     "pretrain.epochs": 8, "pretrain.dropout": 0.2,
+    "lstm.learning_rate": 0.001,
     "lstm.finetune.epochs": 5, "lstm.finetune.adv_epsilon": 0.03,
 }  # fmt: skip
 LARGER: dict[str, object] = {"lstm.hidden_size": 256, "pretrain.epochs": 2}

@@ -77,8 +77,7 @@ ADVERSARIAL: dict[str, object] = {
 }  # fmt: skip
 LONGER = UNIGRAMS | {
     "embedding_dim": 256, "lstm.hidden_size": 512, "lstm.bidirectional": True,
-    "pretrain.epochs": 8, "pretrain.dropout": 0.2,
-    "lstm.learning_rate": 0.001,
+    "pretrain.epochs": 8, "pretrain.dropout": 0.2, "lstm.learning_rate": 0.001,
     "lstm.finetune.epochs": 5, "lstm.finetune.adv_epsilon": 0.03,
 }  # fmt: skip
 LARGER: dict[str, object] = {"lstm.hidden_size": 256, "pretrain.epochs": 2}
